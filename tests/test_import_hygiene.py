@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -95,3 +96,48 @@ def test_the_first_frame_waits_for_no_parser_and_no_entry_points() -> None:
     code = "import lrtui.__main__, lrtui.tui.app, lrtui.tui.screens.cockpit"
     late = ("lrtui.schedules.notation", "lrtui.schedules.catalogue", "importlib.metadata", "sqlite3", "json")
     assert imported(code, late) == set()
+
+
+WATCHING = """
+import asyncio, resource, sys
+from pathlib import Path
+from lrtui.engine.session import Session
+from lrtui.opening import WatchedLogs
+from lrtui.run.spec import RunSpec
+from lrtui.sources.source import open_logs
+from lrtui.tui.app import CockpitApp, import_nothing
+from lrtui.tui.view import View
+
+view = View(RunSpec(store="none"), watched=("logs",))
+app = CockpitApp(
+    Session(), view, load=import_nothing, watched=WatchedLogs(("logs",), lambda: open_logs([Path("logs")]))
+)
+
+async def watch():
+    async with app.run_test(size=(120, 36)) as pilot:
+        for _ in range(400):
+            run = app.cockpit.scene.run
+            if run is not None and run.state.step == 100:
+                break
+            await pilot.pause(0.05)
+        assert run.state.step == 100
+        # the keys of a run, the picker and the list of metrics
+        await pilot.press("3", "p", "escape", "m", "r", "s", "question_mark", "escape", "slash", "x", "escape")
+        await pilot.pause(0.5)
+
+asyncio.run(watch())
+"""
+
+
+def test_the_cockpit_watches_logs_without_torch_and_in_little_memory(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    rows = (f'{{"step": {step}, "loss": {1 / (1 + step)}, "lr": 0.1, "a": 1, "b": 2}}\n' for step in range(100))
+    (tmp_path / "logs" / "train.jsonl").write_text("".join(rows))
+    shown = "print('torch' in sys.modules, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHING + shown], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    has_torch, kilobytes = done.stdout.split()[-2:]
+    assert has_torch == "False"
+    assert int(kilobytes) < 200_000

@@ -69,7 +69,9 @@ class WatchedLog:
         if self.log.is_thin:
             self.log.close()
             self.log = self._recorded()
-            self.log.sample()
+            # a curve comes with the first events
+            if not self.log.sample():
+                self.log.refresh(2 * SHARE)
         feed = LogFeed(self.log, in_full)
         self.feeds.add(feed)
         return feed

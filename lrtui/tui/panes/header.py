@@ -93,7 +93,9 @@ def progress_line(spec: RunSpec, state: RunState | None, width: int) -> Text:
         # a log of unknown length
         has_epochs = state.epochs or state.epoch > 1 or not spec.is_log
         epoch = f"epoch {state.epoch}   " if has_epochs else ""
-        text = f" {epoch}{state.step:,} steps in {duration(state.elapsed)}"
+        # a log may have no times
+        time = f" in {duration(state.elapsed)}" if state.elapsed or not spec.is_log else ""
+        text = f" {epoch}{state.step:,} steps{time}"
         return Text(cut(text, width), no_wrap=True, end="")
     # a log can grow past the total that it announced
     share = min(1.0, state.step / state.total_steps)

@@ -38,8 +38,8 @@ WIDE = 160
 PANE_LINES = 8
 """Minimum height of a chart with its title and its axis."""
 
-NO_ACCURACY = "No series of the log is a test accuracy, and no other metric matches."
-"""Stands in the accuracy pane of a log."""
+NO_ACCURACY = "none in this log"
+"""Stands in the title of the accuracy pane if no series of a log is one, and it has no other metric to show."""
 
 MAX_BANDS = 2
 """Maximum number of runs that are drawn with a band; more bands would cover each other."""
@@ -261,9 +261,7 @@ class AccuracyPane(MetricPane, can_focus=True):
         return metric_in_pane(scene)
 
     def empty_text(self, state: RunState) -> str:
-        if _has_no_tests(state):
-            return "No test data: this run has no tests."
-        return NO_ACCURACY if state.started is not None and state.started.spec.is_log else self.EMPTY
+        return "No test data: this run has no tests." if _has_no_tests(state) else self.EMPTY
 
     def values_of(self, scene: Scene) -> str:
         names, pattern = metric_names(scene), scene.view.metric_pattern
@@ -300,7 +298,10 @@ def _values_of_metric(scene: Scene, name: str) -> str:
     if name == state.objective.metric and best is not None and (value := metric_of(best, name)) is not None:
         parts.append(f"best {f'{value:.4f}' if name == ACCURACY else four_digits(value)}, epoch {best.epoch}")
     elif name == ACCURACY and last is not None and last.accuracy is None:
-        parts.append("this task has none")
+        is_log = state.started is not None and state.started.spec.is_log
+        parts.append(NO_ACCURACY if is_log else "this task has none")
+    elif name == ACCURACY and last is None and state.step and state.started and state.started.spec.is_log:
+        parts.append(NO_ACCURACY)
     elif name == ACCURACY and _has_no_tests(state):
         parts.append("no test data")
     elif (value := metric_of(last, name)) is not None and last is not None:

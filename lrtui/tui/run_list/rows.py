@@ -15,7 +15,7 @@ from lrtui.run.evaluations import ACCURACY, LOSS, Objective, is_finite, metric_o
 from lrtui.run.events import GLYPHS
 from lrtui.run.source import RunId, RunSummary
 from lrtui.run.spec import RunSpec
-from lrtui.text.format import cut, duration, figure, printable, width_of
+from lrtui.text.format import cut, cut_start, duration, figure, printable, width_of
 from lrtui.tui.run_list.source_runs import ShownRun
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def _best(run: RunSummary) -> str:
 def _name(run: RunSummary, schedules: Mapping[str, str]) -> str:
     """Return the run's name and its schedule."""
     schedule = schedules.get(run.schedule, run.schedule)
-    return printable(f"{_shown_name(run)} · {schedule}" if run.name else schedule)
+    return printable(" · ".join(part for part in (_shown_name(run), schedule) if part))
 
 
 def column_widths(
@@ -269,7 +269,9 @@ def _padded(run: RunSummary, widths: ColumnWidths, schedules: Mapping[str, str],
         parts = [log, _shown_name(run), schedules.get(run.schedule, run.schedule)]
         text = cut(" · ".join(printable(part) for part in parts if part), width)
     else:
-        text = f"{' ' * (widths.label - width_of(label))}{label} {cut(_name(run, schedules), widths.schedule)}"
+        # the name of a run that was imported is a path
+        shorten = cut if run.log is None else cut_start
+        text = f"{' ' * (widths.label - width_of(label))}{label} {shorten(_name(run, schedules), widths.schedule)}"
     return text + " " * (width - width_of(text))
 
 
