@@ -102,7 +102,8 @@ class CsvParser:
         lines, before = [*self._comment, *texts], len(self._comment)
         self._header, end = find_header(lines)
         self._has_no_header = self._header is None and end < len(lines)
-        self._comment = [text for text in lines if text.startswith("#")][-1:]
+        if self._header is None:
+            self._comment = [text for text in lines if text.startswith("#")][-1:]
         return end - before
 
     def _parts(self, texts: Sequence[str], first_line: int, header: Header) -> Iterator[Sequence[str]]:

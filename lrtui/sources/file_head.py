@@ -61,10 +61,11 @@ def _head_lines(path: Path, _: _Signature) -> tuple[str, ...]:
             os.close(handle)
     except OSError:
         return ()
+    is_cut = len(data) == HEAD_BYTES
     data = data.removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"")
     data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     lines = data.split(b"\n", HEAD_LINES)
     # the last one is cut, or is the rest
-    if len(data) >= HEAD_BYTES or len(lines) > HEAD_LINES:
+    if is_cut or len(lines) > HEAD_LINES:
         lines.pop()
     return tuple(line.decode("utf-8", "replace") for line in lines if line.strip())
