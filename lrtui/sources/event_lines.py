@@ -15,7 +15,7 @@ from lrtui.run.event_json import EVENT_CLASSES, event_from_json
 from lrtui.run.events import DeadLayer, Event, Extended, Notice, RunStarted
 from lrtui.run.feed import FeedItem, Rewritten
 from lrtui.run.spec import RunSpec
-from lrtui.sources.json_rows import json_object
+from lrtui.sources.json_rows import json_object, json_objects
 from lrtui.sources.line_trouble import LineTrouble
 from lrtui.sources.step_rows import LARGEST, MAX_GAP, StepRows
 
@@ -66,9 +66,12 @@ class EventLines:
             first_line: number of the first line, from 1.
         """
         items: list[FeedItem] = []
-        for number, text in enumerate(lines.decode("utf-8", "replace").split("\n")[:-1], first_line):
+        texts = lines.decode("utf-8", "replace").split("\n")[:-1]
+        records = json_objects(texts)
+        for index, text in enumerate(texts):
+            number = first_line + index
             try:
-                record = json_object(text)
+                record = json_object(text) if records is None else records[index]
                 if record is not None and "event" in record:
                     items += self._items_of(record)
             except RecursionError:

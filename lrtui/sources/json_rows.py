@@ -56,6 +56,17 @@ def json_object(line: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+def json_objects(texts: list[str]) -> list[dict[str, Any]] | None:
+    """Return the objects of lines that are all objects; None if they have to be read one by one."""
+    # parsing many lines at once takes half the time
+    try:
+        records = json.loads(f"[{','.join(texts)}]")
+    except JSON_ERRORS:
+        return None
+    is_sound = len(records) == len(texts) and all(type(record) is dict for record in records)
+    return records if is_sound else None
+
+
 def is_whole_object(line: bytes) -> bool:
     """Return whether a line without a line break is a whole JSON object."""
     if not line.rstrip().endswith(b"}"):

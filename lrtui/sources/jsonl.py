@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lrtui.sources.file_head import MAX_PER_FOLDER, head_lines, remembered
-from lrtui.sources.json_rows import JSON_ERRORS, JsonRows, is_whole_object, json_object
+from lrtui.sources.json_rows import JSON_ERRORS, JsonRows, is_whole_object, json_object, json_objects
 from lrtui.sources.line_trouble import LineTrouble
 from lrtui.sources.log import FoundLog, LogFacts, LogFormat, Points, Restart
 from lrtui.sources.metric_names import is_of_a_run
@@ -105,7 +104,7 @@ class JsonLineParser:
         rows = JsonRows()
         texts = lines.decode("utf-8", "replace").split("\n")
         texts.pop()
-        records = _records(texts)
+        records = json_objects(texts)
         if records is not None:
             rows.add_all(records)
         else:
@@ -132,17 +131,6 @@ class JsonLineParser:
         """Forget everything."""
         self._series.start()
         self._lines.clear()
-
-
-def _records(texts: list[str]) -> list[dict[str, Any]] | None:
-    """Return the objects of lines that are all objects; None if they have to be read one by one."""
-    # parsing many lines at once takes half the time
-    try:
-        records = json.loads(f"[{','.join(texts)}]")
-    except JSON_ERRORS:
-        return None
-    is_sound = len(records) == len(texts) and all(type(record) is dict for record in records)
-    return records if is_sound else None
 
 
 def _reason(error: Exception) -> str:

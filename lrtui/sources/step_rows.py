@@ -54,15 +54,17 @@ class StepRows:
         Raises:
             ValueError: if it is no step, or not the next one.
         """
-        seq, step, epoch, batch = (_count(record.get(name)) for name in ("seq", "step", "epoch", "batch"))
-        seconds, loss = _number(record.get("seconds")), _number(record.get("loss"))
+        get = record.get
+        seq, step = _count(get("seq")), _count(get("step"))
+        epoch, batch = _count(get("epoch")), _count(get("batch"))
+        seconds, loss = _number(get("seconds")), _number(get("loss"))
         if not math.isfinite(seconds):
             raise ValueError(f"its seconds are {seconds}")
-        logged = record.get("lrs")
+        logged = get("lrs")
         if type(logged) is not list or not self._groups <= len(logged) <= MAX_GROUPS:
             raise ValueError(f"it has not the lrs of {self._groups} parameter groups")
         lrs = tuple(map(_number, logged))
-        metrics = self._metrics_of(record.get("metrics"))
+        metrics = self._metrics_of(get("metrics"))
         missing = step - self.next_step
         if not 0 <= missing <= MAX_GAP:
             raise ValueError(f"its step is {step}, but {self.next_step} is the next one")
