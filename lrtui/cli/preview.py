@@ -169,10 +169,9 @@ def _optimizer(spec: RunSpec, recorded: RecordedRun | None, given: str | None, i
         return parse_optimizer(with_task_optimizer(spec).optimizer)
     if not spec.is_log or given is not None or recorded.curve is None:
         return parse_optimizer(spec.optimizer)
-    found = optimizer_of_log(recorded.curve)
+    found, source = optimizer_of_log(recorded.curve)
     if is_needed:
-        lrs = ", ".join(map(four_digits, found.lrs))
-        print_prose(f"schedules start from the highest recorded lr, {lrs}; --optimizer sets another", sys.stderr)
+        print_prose(f"schedules start from {source}; --optimizer sets another", sys.stderr)
     return found
 
 

@@ -108,13 +108,22 @@ def check_epochs(schedules: Iterable[Schedule], recorded: RecordedRun, known_fro
             )
 
 
-def optimizer_of_log(curve: RecordedCurve) -> OptimizerSpec:
-    """Return an optimizer whose lrs are the highest recorded ones; only they matter."""
+def optimizer_of_log(curve: RecordedCurve) -> tuple[OptimizerSpec, str]:
+    """Return an optimizer with the lrs that a log's schedule starts from, and where they are from, as a phrase.
+
+    The peak may lie between two logged steps: a usual schedule that agrees with all of them has it exactly.
+    """
     import numpy as np
 
+    from lrtui.schedules.curve_fit import fit_schedule
+
+    found = fit_schedule(curve) if curve.lrs.shape[1] == 1 else None
+    if found is not None:
+        return OptimizerSpec("Adam", (("lr", found.base_lr),)), f"lr={found.base_lr:g}, as {found.notation} does"
     peaks = [float(np.nanmax(np.where(np.isfinite(lrs), lrs, np.nan), initial=0.0)) for lrs in curve.lrs.T]
     groups = tuple(((f"group{index}",), (("lr", lr),)) for index, lr in enumerate(peaks[1:], start=1))
-    return OptimizerSpec("Adam", (("lr", peaks[0]),), groups)
+    text = f"the highest recorded lr, {', '.join(map(four_digits, peaks))}"
+    return OptimizerSpec("Adam", (("lr", peaks[0]),), groups), text
 
 
 def described(recorded: RecordedRun, horizon: Horizon, known_from: str) -> str:

@@ -108,13 +108,28 @@ def test_without_a_schedule_the_usual_one_is_named_or_none(tmp_path: Path, capsy
     assert "no usual schedule agrees with every point within 1e-4" in capsys.readouterr().out
 
 
-def test_without_an_optimizer_the_highest_recorded_lr_is_taken_and_said(
+def test_without_an_optimizer_the_lr_of_the_curve_is_taken_and_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    log = write_log(tmp_path / "run.jsonl", trained_lrs(halved, 0.1))
-    assert main(["preview", "StepLR(100, gamma=0.5, per='batch')", "--over", str(log)]) == 0
+    # no logged step has the peak, 0.1
+    lrs = [0.1 * step / 25 if step < 25 else 0.1 * (STEPS - step) / (STEPS - 25) for step in range(STEPS)]
+    log = write_log(tmp_path / "run.jsonl", lrs)
+    assert main(["preview", "WarmupLinear(warmup=25)", "--over", str(log)]) == 0
     out, err = capsys.readouterr()
     assert "agrees with all 40 recorded points" in out
+    assert "schedules start from lr=0.1, as WarmupLinear(warmup=25, total_steps=400) does" in err
+
+
+def test_the_highest_recorded_lr_is_taken_where_no_usual_schedule_agrees(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = write_log(
+        tmp_path / "run.jsonl", [0.1 if step < 50 else 0.03 if step < 90 else 0.02 for step in range(STEPS)]
+    )
+    arguments = ["preview", "MultiStepLR([50], gamma=0.3, per='batch')", "--over", str(log)]
+    assert main(arguments) == 0
+    out, err = capsys.readouterr()
+    assert "agrees with 22.5 % of 40 recorded points" in out
     assert "schedules start from the highest recorded lr, 0.1; --optimizer sets another" in err
 
 

@@ -9,6 +9,7 @@ import torch
 from read_logs import ReadLog, as_text
 from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
 
+from lrtui.__main__ import main
 from lrtui.sources.meaning import recognize
 from lrtui.sources.series_shape import SeriesShape
 from lrtui.sources.trainer_state import TrainerState
@@ -102,3 +103,17 @@ def test_the_file_that_save_state_writes_is_added(trained):
     assert as_text(log.series) == as_text(expected(trainer.state.log_history))
     assert log.series["train_loss"][0][0] == 18
     assert log.from_starts == 0
+
+
+def test_its_lr_is_that_of_the_schedule_it_used(trained, capsys):
+    folder, _ = trained
+    assert main(["preview", "--over", str(folder), "--json"]) == 0
+    recorded = json.loads(capsys.readouterr().out)
+    assert (recorded["schedule"], recorded["base_lr"]) == (
+        "PolynomialLR(total_iters=18, power=1, per='batch')",
+        0.01,
+    )
+    assert main(["preview", "WarmupLinear(warmup=0)", "--over", str(folder)]) == 0
+    out, err = capsys.readouterr()
+    assert "agrees with all 9 recorded points, logged one step later than used" in out
+    assert "of 18 steps, 6 per epoch" in err
