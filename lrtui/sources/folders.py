@@ -123,8 +123,9 @@ class LogFinder:
                 trouble.append(f"{folder}: only {MAX_FILES:,} of its files are looked at")
             folders.append(folder)
             names = [name for name in names if not _is_repeated(folder, name, linked, files)]
-            if names:
-                self._ask(partial(_find, folder, names), folder, found, trouble)
+            if names and self._ask(partial(_find, folder, names), folder, found, trouble):
+                yield
+                continue
             waiting += [folder / name for name in sorted(inner, reverse=True)]
             links += [folder / name for name in sorted(linked) if (folder / name).is_dir()]
             yield
@@ -135,7 +136,9 @@ class LogFinder:
         path: Path,
         found: dict[Path, Place],
         trouble: list[str],
-    ) -> None:
+    ) -> bool:
+        """Add the logs that a path is; return whether one of them owns the folders in it."""
+        owns_folders = False
         for log_format in self._formats:
             try:
                 logs = find(log_format)
@@ -144,6 +147,8 @@ class LogFinder:
                 continue
             for log in logs:
                 found.setdefault(log.path, Place(log, log_format))
+                owns_folders |= log.owns_folders
+        return owns_folders
 
 
 def _find(folder: Path, names: Sequence[str], log_format: LogFormat) -> Sequence[FoundLog]:

@@ -87,10 +87,12 @@ class FoundLog:
     Args:
         format: name of its format.
         path: the file or folder that identifies the run; no two logs have the same one.
+        owns_folders: whether the folders in the one where it was found belong to it, and have no other logs.
     """
 
     format: str
     path: Path
+    owns_folders: bool = False
 
 
 class LogReader(Protocol):

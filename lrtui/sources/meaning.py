@@ -163,7 +163,7 @@ class _Recognition:
         if here:
             self._reasons += [Recognized(role, name, "given by --map" + self._scaling(role, name)) for name in here]
             return here, ""
-        return None, f"; this log has no {' or '.join(given)}, which --map names"
+        return None, f"; this log has no series {' or '.join(given)}, which --map names"
 
     def _one(self, role: str, ranked: Sequence[str], one: str, several: str) -> str | None:
         """Return the series with a role: the user's, else the first of the ranked ones."""

@@ -48,7 +48,9 @@ class WandbFile(LogFormat):
 
     def find(self, folder: Path, names: Sequence[str]) -> Sequence[FoundLog]:
         """Return the runs whose files are in a folder."""
-        return [FoundLog(self.name, run_path(folder, name)) for name in names if name.endswith(".wandb")]
+        paths = [run_path(folder, name) for name in names if name.endswith(".wandb")]
+        # the copy of the output and the files of other writers in a run's folder are no runs of their own
+        return [FoundLog(self.name, path, owns_folders=path.suffix != ".wandb") for path in paths]
 
     def open(self, log: FoundLog) -> WandbReader:
         """Return a reader of the run."""
@@ -205,7 +207,7 @@ class WandbReader:
         if isinstance(value, dict):
             for key, inner in value.items():
                 self._add_setting(f"{name}.{key}", inner)
-        elif len(self._settings) < _MOST_SETTINGS or name in self._settings:
+        elif value is not None and (len(self._settings) < _MOST_SETTINGS or name in self._settings):
             short = name[:_LONGEST_TEXT]
             if isinstance(value, list):
                 value = json.dumps(value)

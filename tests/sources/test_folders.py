@@ -10,6 +10,7 @@ from memory_log import MemoryFormat
 
 from lrtui.sources import folders
 from lrtui.sources.folders import LogFinder
+from lrtui.sources.log import FoundLog
 
 
 def found(path: Path, *formats: MemoryFormat) -> LogFinder:
@@ -55,6 +56,17 @@ def test_a_folder_that_can_not_be_read_is_named(tmp_path: Path) -> None:
         (tmp_path / "closed").chmod(0o700)
     assert [path.name for path in finder.places] == ["y.mem"]
     assert finder.trouble == (f"{tmp_path / 'closed'} can't be read: Permission denied",)
+
+
+def test_the_folders_of_a_log_that_owns_them_are_not_searched(tmp_path: Path) -> None:
+    create(tmp_path, "run/x.mem", "run/files/y.mem", "other/z.mem")
+    own = MemoryFormat()
+    own.find = lambda folder, names: [FoundLog("own", folder, owns_folders=True)] * (folder.name == "run")  # type: ignore[method-assign]
+    assert sorted(found(tmp_path, own, MemoryFormat()).places) == [
+        tmp_path / "other" / "z.mem",
+        tmp_path / "run",
+        tmp_path / "run" / "x.mem",
+    ]
 
 
 def test_the_number_of_folders_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -194,8 +194,10 @@ def test_a_mapped_series_has_no_second_role():
 def test_a_mapped_series_that_the_log_lacks_is_said_and_names_decide():
     meaning = recognize(shapes("loss:loss"), read_mapping(["loss=train/loss", "lr=my_lr"]))
     assert meaning.loss == "loss"
-    assert reason(meaning, "loss") == ("loss: named as a training loss; this log has no train/loss, which --map names")
-    assert reason(meaning, "lr") == "None: not found; this log has no my_lr, which --map names"
+    assert reason(meaning, "loss") == (
+        "loss: named as a training loss; this log has no series train/loss, which --map names"
+    )
+    assert reason(meaning, "lr") == "None: not found; this log has no series my_lr, which --map names"
 
 
 def test_the_name_of_a_mapped_series_may_contain_an_equals_sign():

@@ -13,6 +13,7 @@ from read_logs import ReadLog, Series, as_text, mutated
 from wandb_files import EXIT, HEADER, framed, history, history_of, metric, run
 
 from lrtui.sources import wandb_records
+from lrtui.sources.source import open_logs
 from lrtui.sources.wandb_file import WandbFile, WandbReader
 
 NAN, INF = float("nan"), float("inf")
@@ -50,7 +51,9 @@ def read(path: Path, records: list[bytes]) -> ReadLog:
 
 
 def test_values_settings_and_the_end_of_a_run_are_read(path):
-    log = read(path, [run("my run", lr=0.1, model={"depth": 3, "sizes": [1, 2]}, _wandb={}), *rows(50), EXIT])
+    log = read(
+        path, [run("my run", lr=0.1, model={"depth": 3, "sizes": [1, 2]}, _wandb={}, none=None), *rows(50), EXIT]
+    )
     assert log.series["loss"] == losses(50)
     assert set(log.series) == {"loss", "lr"}
     assert log.facts.settings == {"lr": 0.1, "model.depth": 3, "model.sizes": "[1, 2]"}
@@ -270,6 +273,16 @@ def test_the_link_to_the_latest_run_is_that_run(path):
     link.unlink()
     link.symlink_to(path.parent)
     assert WandbFile().find(link, [path.name]) == WandbFile().find(path.parent, [path.name])
+
+
+def test_what_wandb_keeps_beside_a_file_is_no_run(path):
+    path.write_bytes(framed(rows(1)))
+    for folder in (path.parent / "files", path.parent / "logs"):
+        folder.mkdir()
+        (folder / "output.log").write_text('{"loss": 1.0, "step": 1}\n' * 3)
+    (source,) = open_logs([path.parent.parent])
+    assert [run.id.key for run in source.read_all()] == [path.parent.name]
+    source.close()
 
 
 def test_files_outside_of_wandbs_folders_are_runs_of_their_own(tmp_path):
