@@ -232,6 +232,15 @@ def _dead_text(lrs: Floats, peak: float, over: bool) -> str:
 # -- test results ------------------------------------------------------------------------------------------------------
 
 
+def _knows_epochs(state: RunState) -> bool:
+    """Return whether the run says what an epoch is; else each test counts as the end of one."""
+    return state.started is not None and state.started.knows_epochs
+
+
+def _unit(state: RunState) -> str:
+    return "epochs" if _knows_epochs(state) else "tests"
+
+
 def _plateau(state: RunState) -> Advice | None:
     """Return the advice if nothing improved in the latest epochs, at an lr that was not lowered."""
     tests = epoch_records(state, 2 * plateau.EPOCHS)
@@ -246,6 +255,7 @@ def _plateau(state: RunState) -> Advice | None:
         return None
     lowest, highest = lr_range_used(state, tests[0].start)
     peak = float(peak_lrs_used(state).max(initial=0.0))
+    start = f"epoch {after[0].epoch.epoch:,}" if _knows_epochs(state) else f"step {after[0].start:,}"
     # at a low lr the schedule is complete
     if lowest <= 0 or highest > plateau.CONSTANT * lowest or highest < still_improving.MIN_SHARE * peak:
         return None
@@ -254,9 +264,9 @@ def _plateau(state: RunState) -> Advice | None:
         "plateau",
         "plateau",
         "no progress at this lr",
-        f"neither the test results nor the training loss improved in the last {plateau.EPOCHS} epochs, at lr "
+        f"neither the test results nor the training loss improved in the last {plateau.EPOCHS} {_unit(state)}, at lr "
         f"{four_digits(highest)}",
-        f"lower the lr from epoch {after[0].epoch.epoch:,} on",
+        f"lower the lr from {start} on",
         ScaleLr(0.3),
     )
 
@@ -269,12 +279,14 @@ def _still_improving(state: RunState, over: bool) -> Advice | None:
     if not still_improving.is_improving(state):
         return None
     epochs = state.epochs[-1].epoch
+    longer = f"{2 * epochs:,} epochs" if _knows_epochs(state) else f"{2 * state.step:,} steps"
     return _advice(
         state,
         "still-improving",
         "still improving",
         "the run was too short",
-        f"each of the last {still_improving.EPOCHS} epochs improved on the one before, and the lr was still high",
-        f"train longer, for example {2 * epochs:,} epochs",
+        f"each of the last {still_improving.EPOCHS} {_unit(state)} improved on the one before, and the lr was still "
+        "high",
+        f"train longer, for example {longer}",
         Extend(epochs),
     )

@@ -231,7 +231,12 @@ def test_a_test_loss_that_is_not_finite_is_told() -> None:
 
 def test_a_plateau_at_a_high_lr_is_told_and_one_at_the_end_of_a_decay_is_not() -> None:
     assert codes(as_log(synthetic_run([0.01] * 12, FLAT))) == ["plateau"]
-    assert only(as_log(synthetic_run([0.01] * 12, FLAT))).effect == "in the next run, lower the lr from epoch 9 on"
+    events = synthetic_run([0.01] * 12, FLAT)
+    assert only(events).effect == "in the next run, lower the lr from epoch 9 on"
+    # a log does not say what an epoch is
+    advice = only(as_log(events))
+    assert "in the last 4 tests, at lr 0.01" in advice.text
+    assert advice.effect == "in the next run, lower the lr from step 400 on"
     # a tenth of a hundredth: the schedule is complete
     assert codes(as_log(synthetic_run([0.01] * 4 + [2e-4] * 8, FLAT))) == []
 
@@ -249,7 +254,9 @@ def test_without_training_losses_a_plateau_can_not_be_told_from_overfitting() ->
 def test_a_run_that_ended_while_it_improved_was_too_short() -> None:
     events = synthetic_run([0.01] * 6, FALLING[:6])
     advice = only(as_log(events))
-    assert (advice.code, advice.effect) == ("still-improving", "in the next run, train longer, for example 12 epochs")
+    assert (advice.code, advice.effect) == ("still-improving", "in the next run, train longer, for example 600 steps")
+    assert "each of the last 3 tests improved" in advice.text
+    assert only(events).effect == "in the next run, train longer, for example 12 epochs"
     # one that goes on may still be long enough, and one that was interrupted is not too short
     assert codes(as_log(events), is_over=False) == []
     assert codes(as_log(events, total_steps=600)) == []
