@@ -31,6 +31,9 @@ PER_BATCH = ("OneCycleLR", "WarmupLinear", "WarmupCosine")
 MIN_POINTS = 5
 """Minimum number of points: any few of them lie on some schedule."""
 
+TRIED = 2_000
+"""Maximum number of points that every kind of schedule is tried on."""
+
 MAX_WARMUPS = 5_000
 """Maximum number of lengths of a warmup that are tried."""
 
@@ -66,6 +69,13 @@ class _Points:
     calls: int
     per: str
 
+    def some(self) -> _Points:
+        """Return at most TRIED of the points, the first and the last among them."""
+        if len(self.x) <= TRIED:
+            return self
+        places = np.linspace(0, len(self.x) - 1, TRIED).astype(np.int64)
+        return _Points(self.x[places], self.y[places], self.calls, self.per)
+
     def agree(self, lrs: Floats | float) -> bool:
         """Return whether lrs at these points are the recorded ones."""
         near = TOLERANCE * np.abs(self.y) + NEAR_ZERO * self.y.max()
@@ -74,11 +84,9 @@ class _Points:
     def written(self, scheduler: str, **arguments: float) -> str:
         """Return the notation of a scheduler."""
         default = "batch" if scheduler in PER_BATCH else "epoch"
-        parts = [
-            f"{key}={value:g}" if value == float(f"{value:g}") else f"{key}={value!r}"
-            for key, value in arguments.items()
-        ]
-        return f"{scheduler}({', '.join([*parts, *([f'per={self.per!r}'] if self.per != default else [])])})"
+        parts = [f"{key}={int(value) if value == int(value) else value!r}" for key, value in arguments.items()]
+        parts += [f"per={self.per!r}"] if self.per != default else []
+        return f"{scheduler}({', '.join(parts)})"
 
 
 def fit_schedule(curve: RecordedCurve) -> FittedSchedule | None:
@@ -96,7 +104,8 @@ def fit_schedule(curve: RecordedCurve) -> FittedSchedule | None:
         for points in _in_units(curve, places, lrs):
             with np.errstate(all="ignore"):
                 for find in FINDERS:
-                    if (found := find(points)) is not None:
+                    # what does not agree with some points does not agree with all
+                    if find(points.some()) is not None and (found := find(points)) is not None:
                         return FittedSchedule(*found, offset)
     return None
 

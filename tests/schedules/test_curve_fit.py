@@ -94,3 +94,15 @@ def test_one_point_that_is_off_by_more_than_the_tolerance_is_enough() -> None:
 
 def test_a_few_points_name_nothing() -> None:
     assert fit_schedule(curve_of(lrs_of("ConstantLR(factor=1.0)"), 500)) is None
+
+
+def test_a_long_curve_is_named_by_all_of_its_points() -> None:
+    steps = np.arange(100_000)
+    lrs = 0.001 * (1 - steps / 100_000)
+    fitted = fit_schedule(RecordedCurve(steps, lrs[:, None]))
+    assert fitted is not None
+    assert fitted.notation == "PolynomialLR(total_iters=100000, power=1, per='batch')"
+    assert parse_schedule(fitted.notation).get("total_iters") == 100_000
+    # none of the 2,000 points that are tried first
+    lrs[77_777] *= 1.5
+    assert fit_schedule(RecordedCurve(steps, lrs[:, None])) is None
