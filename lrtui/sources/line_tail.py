@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lrtui.sources.line_trouble import LineTrouble
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 512 << 10
 LONGEST_LINE = 1 << 20
 """Bytes of the longest line that is kept; longer ones are no lines of numbers."""
 
