@@ -70,7 +70,7 @@ def is_of_a_run(names: Iterable[str]) -> bool:
     """Return whether these are names of values that a training run logs: a step or an epoch, and a loss for example."""
     names = [name for name in names if isinstance(name, str)]
     metric_words = set(_METRIC_WORDS.split())
-    words = [set(re.findall(r"[a-z]+\d*", name.lower())) for name in names]
+    words = [set(re.findall(r"[a-z]+\d*", name.lower())) | set(re.findall(r"[a-z]+", name.lower())) for name in names]
     has_step = any(plain_name(name) in STEP_NAMES or plain_name(name) in EPOCH_NAMES for name in names)
     if has_step:
         return any(found & metric_words or any(word.endswith("loss") for word in found) for found in words)

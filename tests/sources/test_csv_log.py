@@ -187,6 +187,7 @@ def test_a_table_that_grows_by_bytes_gives_the_same_series(path: Path, kind: str
     [
         ("progress.csv", "step,train/loss\n1,0.5\n", True, True),
         ("results.csv", "epoch,time,train/box_loss\n", True, False),
+        ("losses.csv", "epoch,loss1,loss2\n1,0.5,2\n", True, True),
         ("log.tsv", "epoch\ttrain_loss\n1\t0.5\n", True, True),
         ("history.csv", "loss,val_loss\n0.5,0.25\n", True, True),
         ("iris.csv", "sepal,petal,species\n1,2,setosa\n", False, True),
