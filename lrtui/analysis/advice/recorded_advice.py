@@ -171,7 +171,7 @@ def _exhausted(state: RunState, over: bool) -> Advice | None:
         state,
         "schedule-exhausted",
         "schedule exhausted",
-        "the lr was too low to train for the last part of the run" if over else "the lr is too low to train",
+        "the lr was too low to train at the end" if over else "the lr is too low to train",
         text,
         f"use a schedule that ends with the run, such as {command.schedule}",
         command,

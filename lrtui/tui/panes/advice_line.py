@@ -24,13 +24,16 @@ def advice_line(advice: Advice, key: str, back: str, width: int) -> Text:
         width: width in columns.
     """
     offer, dismissal = f"{key} {advice.effect}".lstrip(), f"{back} dismisses"
-    action = f"{key} {ACTIONS_BY_NAME[advice.action].title}" if advice.action else ""
+    if advice.is_for_next_run:
+        # nothing can be pressed, so that what is wrong matters more
+        short = (f"{advice.title}: {advice.brief}   {dismissal}", f"{advice.title}: {advice.brief}", advice.title)
+    else:
+        action = f"{key} {ACTIONS_BY_NAME[advice.action].title}"
+        short = (f"{advice.title}   {offer}   {dismissal}", f"{advice.title}   {offer}", f"{advice.title}   {action}")
     forms = (
         f"{advice.title}: {advice.text}   {offer}   {dismissal}",
         f"{advice.title}: {advice.brief}   {offer}   {dismissal}",
-        f"{advice.title}   {offer}   {dismissal}",
-        f"{advice.title}   {offer}",
-        f"{advice.title}   {action}".rstrip(),
+        *short,
     )
     room = width - 4
     text = next((form for form in forms if len(form) <= room), forms[-1])
