@@ -13,6 +13,9 @@ MAX_FOLDERS = 1_000
 _NETWORK = ("nfs", "cifs", "smb", "fuse", "sshfs", "9p", "afs", "ceph", "lustre", "gpfs", "beegfs", "gluster", "davfs")
 """Beginnings of the names of file systems that do not report what other machines change."""
 
+_PAUSE = 0.1
+"""Seconds after a call in which changes are gathered for the next one."""
+
 _GATHERED_MS = 100
 """Milliseconds in which changes are reported together."""
 
@@ -68,6 +71,8 @@ class FileWatch:
                     ignore_permission_denied=True,
                 ):
                     self._changed(any(change != Change.modified for change, _ in changes))
+                    # some files change all the time
+                    self._stop.wait(_PAUSE)
             except Exception:  # no watches are left, or a folder has disappeared: the files are looked at every second
                 return
 

@@ -17,7 +17,7 @@ _Number = TypeVar("_Number", np.int64, np.float64)
 _REVISIONS = 64
 """Number of changes that are told apart; older ones count as one."""
 
-_GROWTH = 1.25
+_GROWTH = 1.0625
 """Factor by which full arrays grow: their free part takes memory as well."""
 
 

@@ -24,8 +24,11 @@ from lrtui.sources.recorded_log import RecordedLog
 BUDGET = 0.25
 """Seconds that a call of `runs` takes; what is left to read is read in the next ones."""
 
-SHARE = 0.1
-"""Seconds for which one log is read before the next one is."""
+SHARE = 0.2
+"""Seconds for which a log is read at a time."""
+
+NEWS_SHARE = 0.05
+"""Seconds for which what was added to a log is read at a time."""
 
 SEARCH_SHARE = 20
 """How many times longer than a search the pause before the next one is at least."""
@@ -35,6 +38,9 @@ STILL_RUNNING = 60.0
 
 INTERVALS = 5
 """The same, as a number of its usual intervals between values."""
+
+FEW = 8
+"""Number of logs up to which the list waits for their first figures."""
 
 READ_ONLY = "This run is read-only: lrtui watches its log."
 
@@ -72,25 +78,30 @@ class WatchedLog:
             # a curve comes with the first events
             if not self.log.sample():
                 self.log.refresh(2 * SHARE)
+        self.log.keeps_all = True
         feed = LogFeed(self.log, in_full)
         self.feeds.add(feed)
         return feed
 
     def refresh(self, seconds: float) -> bool:
         """Read what is new; return whether anything has changed."""
-        was_read = self.log.is_read
+        was_read, self.log.keeps_all = self.log.is_read, bool(self.feeds)
         if not self.log.refresh(seconds):
+            if was_read and not self.log.keeps_all and not self.log.is_thin:
+                self.log.thin()
             return False
         if was_read:
             self.last_write = time.time()
         if not self.log.is_sample:
             self.figures = figures_of(self.log, self.figures)
-        if self.log.is_read and not self.feeds:
+        if self.log.is_read and not self.log.keeps_all:
             self.log.thin()
         return True
 
     def sample(self) -> bool:
         """Take a sample of the log, if it has one; return whether it has."""
+        if self.is_sampled:
+            return False
         self.is_sampled = True
         if not self.log.sample():
             return False
@@ -206,11 +217,13 @@ class LogSource(RunSource):
         return watched
 
     def _read(self, until: float) -> Sequence[RunSummary]:
-        now = time.monotonic()
+        now, is_first = time.monotonic(), not self._finder.is_complete
         if (self._finder.is_searching or now >= self._next_search) and self._finder.search(until):
             self._next_search = time.monotonic() + max(1.0, SEARCH_SHARE * self._finder.seconds)
             self._take_found()
-        changed = self._refresh(until)
+        # the list of the runs comes first, without their figures
+        is_list = is_first and self._finder.is_complete and len(self._logs) > FEW and until < float("inf")
+        changed = set() if is_list else self._refresh(until)
         wall = time.time()
         for key, watched in self._logs.items():
             summary = watched.summary
@@ -253,28 +266,36 @@ class LogSource(RunSource):
     def _refresh(self, until: float) -> set[WatchedLog]:
         """Read the logs on screen first, then samples of the others, then all of them; return those that changed."""
         changed: set[WatchedLog] = set()
-        in_use = [watched for watched in self._logs.values() if watched.feeds]
-        others = [watched for watched in self._logs.values() if not watched.feeds]
-        for watched in in_use:
-            seconds = min(until - time.monotonic(), 2 * SHARE) if until < float("inf") else until
-            if watched.refresh(max(seconds, 0.02)):
-                changed.add(watched)
-        for watched in others:
-            if time.monotonic() >= until:
-                return changed
-            if not watched.is_sampled and until < float("inf") and watched.sample():
-                changed.add(watched)
+        newest_first = sorted(self._logs.values(), key=lambda watched: -watched.first_seen)
+        in_use = [watched for watched in newest_first if watched.feeds]
+        others = [watched for watched in newest_first if not watched.feeds]
+        known = [watched for watched in others if watched.log.is_read]
         # those that had no turn in the last call come first in this one
-        others = others[self._turn % max(1, len(others)) :] + others[: self._turn % max(1, len(others))]
-        for watched in others:
+        turn = self._turn % max(1, len(known))
+        # one is read to its end before the next one: values of one at a time are in memory
+        unread = sorted((each for each in others if not each.log.is_read), key=lambda each: not each.log.is_begun)
+        is_limited = until < float("inf")
+        for watched in in_use:
+            if watched.refresh(max(min(until - time.monotonic(), SHARE), 0.02)):
+                changed.add(watched)
+        for watched in unread if is_limited else ():
             if time.monotonic() >= until:
                 break
-            self._turn += 1
-            seconds = min(until - time.monotonic(), SHARE) if until < float("inf") else until
-            while watched.refresh(seconds):
+            if watched.sample():
                 changed.add(watched)
-                if watched.log.is_read or until < float("inf"):
-                    break
+        news_until = until - BUDGET / 2 if unread and is_limited else until
+        for watched in known[turn:] + known[:turn]:
+            if time.monotonic() >= news_until:
+                break
+            self._turn += 1
+            if watched.refresh(NEWS_SHARE):
+                changed.add(watched)
+        for watched in unread:
+            while not watched.log.is_read:
+                if watched.refresh(max(min(until - time.monotonic(), SHARE), 0.02)):
+                    changed.add(watched)
+                if time.monotonic() >= until:
+                    return changed
         return changed
 
     def _summary(self, key: str, watched: WatchedLog, *, is_running: bool) -> RunSummary:

@@ -27,7 +27,8 @@ def recorded(log: MemoryLog) -> RecordedLog:
 
 
 def read(log: RecordedLog) -> None:
-    while log.has_news():
+    log.refresh(1.0)
+    while not log.is_read:
         log.refresh(1.0)
 
 
@@ -92,7 +93,7 @@ def test_a_log_that_is_read_in_pieces_has_the_state_of_one_that_is_read_at_once(
     memory = MemoryLog(items, most=most)
     log, state = recorded(memory), RunState()
     feed = LogFeed(log)
-    while log.has_news():
+    while not log.is_read:
         log.refresh(1.0)
         state.fold(feed.take(limit))
     # what a series means may depend on when it is looked at

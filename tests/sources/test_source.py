@@ -12,7 +12,7 @@ from lrtui.run.errors import LrtuiError
 from lrtui.run.state import RunState
 from lrtui.sources.log import LogFacts, Restart
 from lrtui.sources.meaning import read_mapping
-from lrtui.sources.recorded_log import KEPT
+from lrtui.sources.recorded_values import KEPT
 from lrtui.sources.source import LogSource, open_logs
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 INTERVAL = 1.0
 """Seconds between two readings."""
 
-SHORTEST_INTERVAL = 0.2
+SHORTEST_INTERVAL = 0.05
 """Seconds from one reading to the next one when a source has something new sooner."""
 
 STEPS_PER_READING = 20_000
