@@ -53,6 +53,7 @@ class LogFacts:
         name: name of the run.
         settings: hyperparameters by name.
         is_finished: whether the run has ended.
+        counts_from: the step of the run's first optimizer step: 1 if a step is logged as the number of steps done.
     """
 
     total_steps: int | None = None
@@ -61,6 +62,7 @@ class LogFacts:
     name: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     is_finished: bool | None = None
+    counts_from: int = 0
 
 
 @dataclass(frozen=True, slots=True)

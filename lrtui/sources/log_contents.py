@@ -88,7 +88,7 @@ class LogContents:
 def contents_of(log: RecordedLog) -> LogContents:
     """Return what a log says about its run; it has at least one point."""
     meaning, used = log.meaning, {series.name: series for series in log.used}
-    axis = axis_of(series.steps for series in used.values())
+    axis = axis_of((series.steps for series in used.values()), log.facts.counts_from)
     placed = _Placed(axis, used)
     tests = _test_names(meaning, used)
     is_too_often = sum(len(used[name]) for name in tests) > MAX_TESTS and len(_union(used, tests)) > MAX_TESTS
@@ -107,7 +107,7 @@ def contents_of(log: RecordedLog) -> LogContents:
         logged,
         is_whole=_is_whole(logged),
         length=None if axis.is_counted else length,
-        first=axis.first,
+        first=axis.first + axis.shift,
     )
     started = _started(log, axis, lrs, length)
     roles = {meaning.loss, meaning.epoch, *meaning.lrs, *tests}
@@ -124,6 +124,7 @@ def contents_of(log: RecordedLog) -> LogContents:
         identity=(
             log.generation,
             axis.first,
+            axis.shift,
             axis.is_counted,
             started,
             (meaning.loss, meaning.lrs, is_too_often),
@@ -236,7 +237,8 @@ def _tests(
         results,
         zip(*(group.at(places).tolist() for group in contents.lrs), strict=True),
     )
-    first = contents.axis.first
+    # the number of steps done, if that is what the log counts
+    first = contents.axis.first + contents.axis.shift
     for place, seconds, epoch, values, lrs in zip(*columns, strict=True):
         at = {"seq": 0, "step": first + place, "seconds": seconds}
         ends = ended.get(place, 0)
@@ -260,6 +262,6 @@ def _with_seqs(contents: LogContents, events: Sequence[Event]) -> list[tuple[int
     """Return the events with their `seq`, which counts the steps before them as well, and their positions."""
     placed = []
     for number, event in enumerate(events):
-        place = -1 if isinstance(event, Notice) else event.step - contents.axis.first
+        place = -1 if isinstance(event, Notice) else event.step - contents.axis.first - contents.axis.shift
         placed.append((place, replace(event, seq=2 + place + number)))
     return placed

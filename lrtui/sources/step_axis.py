@@ -28,11 +28,13 @@ class StepAxis:
     Args:
         first: the run's first step.
         count: number of steps up to the last one that has a value.
+        shift: what the log's number of a step is larger by than the run's.
         ranks: all steps of the log in order, if they are counted; None if each step is its own position.
     """
 
     first: int
     count: int
+    shift: int = 0
     ranks: NDArray[np.int64] | None = None
 
     @property
@@ -44,17 +46,21 @@ class StepAxis:
         """Return the position of each logged step among the run's steps."""
         if self.ranks is not None:
             return np.searchsorted(self.ranks, steps).astype(np.int64)
-        return steps - self.first
+        return steps - (self.first + self.shift)
 
     def index(self, step: int) -> int:
         """Return the position of a logged step, or of the first one after it that has a value."""
         if self.ranks is not None:
             return int(np.searchsorted(self.ranks, step))
-        return step - self.first
+        return step - self.first - self.shift
 
 
-def axis_of(all_steps: Iterable[NDArray[np.int64]]) -> StepAxis:
-    """Return the axis of series with these steps, each of them in increasing order."""
+def axis_of(all_steps: Iterable[NDArray[np.int64]], counts_from: int = 0) -> StepAxis:
+    """Return the axis of series with these steps, each of them in increasing order.
+
+    Args:
+        counts_from: the log's number of the run's first step.
+    """
     known = [steps for steps in all_steps if len(steps)]
     if not known:
         return StepAxis(0, 0)
@@ -67,5 +73,8 @@ def axis_of(all_steps: Iterable[NDArray[np.int64]]) -> StepAxis:
         for steps in known[1:]:
             if not (len(steps) == len(ranks) and (steps == ranks).all()):
                 ranks = np.union1d(ranks, steps)
-        return StepAxis(0, len(ranks), ranks)
-    return StepAxis(begin, last + 1 - begin)
+        return StepAxis(0, len(ranks), ranks=ranks)
+    # a test before the first step may have the number 0
+    shift = counts_from if first >= counts_from else 0
+    begin = max(0, begin - shift)
+    return StepAxis(begin, last + 1 - shift - begin, shift)

@@ -220,6 +220,7 @@ class TrainerStateReader:
                 for key, value in settings.items()
                 if isinstance(value, str | int | float)
             },
+            counts_from=1,
             is_finished=True if is_complete or _is_stopped(state.get("stateful_callbacks")) else None,
         )
 

@@ -279,3 +279,16 @@ def test_facts_that_come_later_start_the_feed_again() -> None:
     assert state.total_steps == 100
     assert (state.epoch, state.step) == (2, 20)
     assert_equal(state, state_of(memory.items, memory.facts))
+
+
+def test_a_log_of_the_numbers_of_steps_done_has_no_step_more_than_its_total() -> None:
+    items: list[Item] = [points("loss", range(10, 190, 10), [1.0] * 18), points("eval_loss", [90, 180], [0.5, 0.4])]
+    facts = LogFacts(total_steps=180, batches_per_epoch=90, epochs=2, counts_from=1)
+    state = state_of(items, facts)
+    assert (state.step, state.total_steps, len(state.loss)) == (180, 180, 180)
+    assert (state.loss[9], state.loss[179]) == (1.0, 1.0)
+    assert [(test.step, test.epoch) for test in state.evaluations] == [(90, 1), (180, 2)]
+    assert [(done.step, done.epoch) for done in state.epochs] == [(90, 1), (180, 2)]
+    assert (state.epoch, state.batch) == (2, 89)
+    # the counting from 1 is given up for a log that has a step 0
+    assert state_of([*items, points("norm", [0], [1.0])], facts).step == 181
