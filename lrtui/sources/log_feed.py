@@ -71,6 +71,9 @@ class LogFeed:
         changed = self._changed_from(contents)
         in_full = self._in_full(contents)
         count = contents.axis.count
+        if count < self._next:
+            # steps without a value before one that is superseded have gone with it
+            changed = count if changed is None else min(changed, count)
         is_new = self._identity != contents.identity or self._has_other_metrics(contents)
         if not is_new and changed is not None and changed < self._next:
             # a step follows, which has the run's epoch and time

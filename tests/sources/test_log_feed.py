@@ -292,3 +292,16 @@ def test_a_log_of_the_numbers_of_steps_done_has_no_step_more_than_its_total() ->
     assert (state.epoch, state.batch) == (2, 89)
     # the counting from 1 is given up for a log that has a step 0
     assert state_of([*items, points("norm", [0], [1.0])], facts).step == 181
+
+
+def test_steps_without_a_value_go_with_the_value_after_them() -> None:
+    memory = MemoryLog([points("train/loss", [0, 5], [1.0, 2.0])])
+    log = recorded(memory)
+    read(log)
+    feed = LogFeed(log)
+    state = RunState()
+    state.fold(feed.take(3))
+    memory.items.append(Restart(5))
+    read(log)
+    folded(feed, state)
+    assert (state.step, len(state.loss)) == (1, 1)
