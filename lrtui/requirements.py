@@ -61,7 +61,7 @@ def available(situation: Situation) -> None:
 def needs_own_loop(situation: Situation) -> str | None:
     run = situation.run
     if situation.of_log:
-        return f"{situation.of_log} Start its program again for another run."
+        return situation.of_log
     if run is None or run.started is None or not run.started.spec.is_attached:
         return None
     what = f"run {situation.key} {'is' if run.is_live else 'was'} trained by {run.started.spec.script}"
@@ -69,7 +69,8 @@ def needs_own_loop(situation: Situation) -> str | None:
 
 
 def needs_next_run(situation: Situation) -> str | None:
-    return (situation.of_log or None) if situation.live is None else None
+    is_target = situation.live is None or bool(situation.read_only)
+    return (situation.of_log or None) if is_target else None
 
 
 def needs_live_run(situation: Situation) -> str | None:

@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from store_runs import store_events
 from textual.widgets import Input, OptionList
 
+from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.opening import WatchedLogs
 from lrtui.run.events import EvalDone, RunStarted
 from lrtui.run.feed import FeedItem, ListFeed, StepBlock
@@ -158,6 +159,10 @@ async def test_the_newest_log_is_on_screen_with_what_was_recognized_beside_the_r
         # one that is written now replaces it, until the user chooses
         source.add("later", state="running")
         await until(pilot, lambda: "later" in app.cockpit.query_one(Header).render().plain)
+        await until(pilot, lambda: shown_steps(app) == 200)
+        live = app.cockpit.scene.situation
+        assert live.live is not None
+        assert all(ACTIONS_BY_NAME[name].requirement(live) == READ_ONLY for name in ("restart", "settings", "stop"))
         await press(pilot, "5", "up")
         source.add("latest", state="running")
         await until(pilot, lambda: "latest" in list_text(app))

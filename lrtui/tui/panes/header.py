@@ -31,6 +31,8 @@ def title_line(label: str, spec: RunSpec, state: RunState | None, width: int, lo
     if spec.is_log:
         room = max(0, width - len(status) - len(" lrtui  ") - 3)
         kept = f" · {log}" if log and width_of(log) + 20 <= room else ""
+        if spec.name and spec.name != label:
+            label = f"{label} {spec.name}"
         # the end of a path tells it from others
         return _line_with_status(f"{cut_start(printable(label), room - width_of(kept))}{kept}", status, width)
     started = state.started if state else None

@@ -13,7 +13,7 @@ from lrtui.plotting.layers import Layer, Line
 from lrtui.run.evaluations import ACCURACY, LOSS, metric_of
 from lrtui.run.name_pattern import name_matches
 from lrtui.run.state import RunState
-from lrtui.text.format import four_digits, printable
+from lrtui.text.format import cut_start, four_digits, printable
 from lrtui.tui.panes.at_cursor import loss_at_cursor, metric_at_cursor
 from lrtui.tui.panes.chart_pane import (
     AVERAGED,
@@ -43,6 +43,9 @@ NO_ACCURACY = "none in this log"
 
 MAX_BANDS = 2
 """Maximum number of runs that are drawn with a band; more bands would cover each other."""
+
+MAX_NEXT = 18
+"""Maximum width, in columns, of the name of the next metric in the title of the accuracy pane."""
 
 MANY_METRICS = 4
 """Number of metrics above which the accuracy pane also names the key that chooses one."""
@@ -267,7 +270,7 @@ class AccuracyPane(MetricPane, can_focus=True):
         names, pattern = metric_names(scene), scene.view.metric_pattern
         parts = [_values_of_metric(scene, self.metric_name(scene))]
         if len(names) > 1:
-            parts.append(f"3: {next_metric(scene)}")
+            parts.append(f"3: {cut_start(printable(next_metric(scene)), MAX_NEXT)}")
         if pattern or len(names) > MANY_METRICS:
             key = ACTIONS_BY_NAME["metrics"].key(scene.view.keys)
             every = len(metric_names(scene, "")) if pattern else len(names)

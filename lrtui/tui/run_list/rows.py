@@ -256,7 +256,9 @@ def run_line(
     line += f"  {curve:<{widths.curve}}" if widths.curve else ""
     line += f"  {_progress(run):>{widths.progress}}" if widths.progress else ""
     line += f"  {_best(run):>{widths.best}}" if widths.best else ""
-    line += f"  {duration(run.seconds):>{widths.time}}" if widths.time else ""
+    # a log may have no times
+    time_taken = duration(run.seconds) if run.seconds or run.log is None else ""
+    line += f"  {time_taken:>{widths.time}}" if widths.time else ""
     text = Text("m" if pinned else " ", no_wrap=True)
     sign, style = letter or (" ", Style())
     return text.append(sign, style).append(line)

@@ -21,7 +21,9 @@ from lrtui.text.format import cut, printable, width_of
 WIDTH = 65
 """Width of a line of the list, in columns."""
 
-KEYS = "↑ ↓ metric   enter show it, and the others that match, in panes   esc back"
+KEYS = "↑ ↓ choose   enter show it, panes for all that match   esc back"
+
+NO_MATCH = "No metric matches. A word with * or ? matches whole names only."
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class MetricsScreen(ModalScreen[MetricChoice | None]):
         options.clear_options()
         options.add_options([Option(_line(name, value)) for name, value in matching])
         if not matching:
-            options.add_option(Option(Text("No metric matches."), disabled=True))
+            options.add_option(Option(Text(NO_MATCH), disabled=True))
         elif pattern == self._pattern and self._shown in self._matching:
             options.highlighted = self._matching.index(self._shown)
         else:
