@@ -75,7 +75,8 @@ PANES: tuple[PaneSpec, ...] = (
         "5",
         "Runs",
         "The runs of this session and of the store: state, schedule, best accuracy. Move the cursor to show a run; pin "
-        "runs to draw them over it.",
+        "runs to draw them over it. lrtui watch also lists logs of other programs; the settings below say which series "
+        "of a log is its loss, test loss, accuracy and lr, and why.",
         "lrtui.tui.run_list.pane:RunsPane",
         column="left",
     ),

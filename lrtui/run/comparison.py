@@ -162,8 +162,11 @@ def _known_settings(state: RunState) -> dict[str, Any]:
         return {}
     spec = state.started.spec
     if spec.is_attached:
+        # the paths of two logs always differ
         # unknown lengths have no number of epochs
-        names: Sequence[str] = [name for name in COMPARED if name in spec.known]
+        names: Sequence[str] = [
+            name for name in COMPARED if name in spec.known and not (spec.is_log and name == "task")
+        ]
         names = names if state.started.total_steps is not None else [name for name in names if name != "epochs"]
     else:
         names = COMPARED if state.started.settings_known else ("schedule",) if spec.schedule else ()

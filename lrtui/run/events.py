@@ -103,6 +103,11 @@ class RunStarted(Event):
         """Whether the number of steps per epoch is known; a script may not say it."""
         return not self.spec.is_attached or self.total_steps is not None or self.batches_per_epoch > 1
 
+    @property
+    def names_epochs(self) -> bool:
+        """Whether the run itself counts epochs; in a log that does not, each test ends one."""
+        return self.knows_epochs or not self.spec.is_log
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepDone(Event):

@@ -52,6 +52,8 @@ class Log:
     """Number of lines ever added."""
     has_output: bool = False
     """Whether the output of the run's command stands in place of the lines of steps and tests."""
+    names_epochs: bool = True
+    """Whether the lines of steps name the epoch; a log may not count epochs."""
     open_rows: tuple[str, ...] = ()
     """Lines of output that are not finished, such as a progress bar."""
     _needs_loss: bool = False
@@ -76,7 +78,7 @@ class Log:
             case StepDone() | EvalDone() if self.has_output:
                 return
             case StepDone():
-                self.add("step", step_line(event), event.seq)
+                self.add("step", step_line(event) if self.names_epochs else numbered_step_line(event), event.seq)
             case EvalDone():
                 self.add("evaluation", evaluation_line(event), event.seq)
             case RunFinished():
@@ -148,6 +150,11 @@ def step_line(event: StepDone) -> str:
     return (
         f"Train Epoch: {event.epoch} batch-{event.batch}\tLoss: {event.loss:.6f} Learning Rate: {format_lrs(event.lrs)}"
     )
+
+
+def numbered_step_line(event: StepDone) -> str:
+    """Return the line of a step of a run that counts no epochs."""
+    return f"Train Step: {event.step}\tLoss: {event.loss:.6f} Learning Rate: {format_lrs(event.lrs)}"
 
 
 def evaluation_line(event: EvalDone) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lrtui.run.errors import LrtuiError
 from lrtui.run.event_json import plain
-from lrtui.run.events import EpochDone, Event, Outcome, RunFinished, RunStarted, StepDone
+from lrtui.run.events import Event, Outcome, RunFinished, RunStarted, StepDone
 from lrtui.run.feed import FeedItem, StepBlock
 from lrtui.run.minmax_pyramid import BLOCK, Floats
 from lrtui.run.source import LogDescription
@@ -81,7 +81,6 @@ class _Import:
         self._started: RunStarted | None = None
         self._last: Event | None = None
         self._summary: dict[str, Any] = {}
-        self._has_epochs = False
 
     def store(self, items: Iterable[FeedItem]) -> int:
         before_start: list[Event] = []
@@ -114,7 +113,8 @@ class _Import:
                 )
             )
         data = {**self._started.data, "log": plain(self._found.log)}
-        if not self._has_epochs:
+        if not self._started.names_epochs and all(found.meaning != "epoch" for found in self._found.log.recognized):
+            # each test ends one, which only advice and comparisons need
             self._summary["epoch"] = 0
         self._summary |= {"finished": self._found.finished, "data": json.dumps(data, default=str)}
         update(self._connection, self._run, **self._summary)
@@ -155,7 +155,6 @@ class _Import:
         rows.summary = {"settings": rows.summary["settings"]} if "settings" in rows.summary else {}
         self._summary.pop("settings", None)
         write(self._connection, self._run, [rows])
-        self._has_epochs = self._has_epochs or isinstance(event, EpochDone)
         self._last = event
 
     def _add_steps(self, block: StepBlock, start: int, end: int) -> None:
@@ -180,7 +179,6 @@ class _Import:
         rows.tables["blocks"] = [(self._run, *row) for row in self._blocks.add(columns, end - start)]
         write(self._connection, self._run, [rows])
         self._last = last = block.step(end - 1)
-        self._has_epochs = self._has_epochs or last.epoch > 1
         self._summary |= {"step": last.step + 1, "epoch": last.epoch, "seconds": last.seconds}
         losses = block.loss[start:end]
         if not self._started.has_every_loss:

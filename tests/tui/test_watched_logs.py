@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from played_session import PlayedApp, PlayedSession
 from recorded_runs import recorded_run
 from rich.cells import cell_len
 from store_runs import store_events
-from textual.widgets import Input, OptionList
+from textual.widgets import Input, OptionList, Static
 
 from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.opening import WatchedLogs
@@ -20,6 +21,7 @@ from lrtui.run.events import EvalDone, RunStarted
 from lrtui.run.feed import FeedItem, ListFeed, StepBlock
 from lrtui.run.source import LogDescription, RecognizedSeries, RunId, RunSource, RunSummary
 from lrtui.run.spec import LOG, RunSpec
+from lrtui.tui.panes.chart_pane import lowest_chart
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.panes.header import Header
 from lrtui.tui.panes.metrics import AccuracyPane, metric_names
@@ -37,8 +39,8 @@ METRICS = [f"grad/layer{number}" for number in range(38)] + ["throughput", "val/
 class LogsSource(RunSource):
     """A folder with logs, of every tenth step each."""
 
-    def __init__(self, folder: str, *keys: str) -> None:
-        self.name = folder
+    def __init__(self, folder: str, *keys: str, knows: str = "everything") -> None:
+        self.name, self._knows = folder, knows
         self._runs: list[RunSummary] = []
         self.add(*keys)
 
@@ -106,6 +108,16 @@ class LogsSource(RunSource):
             seconds_taken=0.0,
         )
         items: list[FeedItem] = [started, block, test]
+        if self._knows != "everything":
+            nothing = np.full(200, np.nan)
+            has_loss, has_lr = self._knows == "loss", self._knows == "lr"
+            block = replace(
+                block,
+                loss=block.loss if has_loss else nothing,
+                lrs=block.lrs if has_lr else (nothing,),
+                metrics={},
+            )
+            items = [started, block]
         return ListFeed(items)
 
 
@@ -167,6 +179,35 @@ async def test_the_newest_log_is_on_screen_with_what_was_recognized_beside_the_r
         source.add("latest", state="running")
         await until(pilot, lambda: "latest" in list_text(app))
         assert "latest" not in app.cockpit.query_one(Header).render().plain
+
+
+async def test_what_a_log_lacks_is_said_in_words_and_the_lowest_chart_has_the_x_axis(watch: Watch) -> None:
+    for knows, empty, axis in (
+        ("loss", ("No learning rate is known of this run.", "No test results and no other metrics yet."), "loss"),
+        ("lr", ("No loss is known of this run.", "No test results and no other metrics yet."), "lr"),
+    ):
+        app = watch(LogsSource("/logs", "a", knows=knows))
+        async with app.run_test(size=(120, 36)) as pilot:
+            await until(pilot, lambda app=app: shown_steps(app) == 200)  # type: ignore[misc]
+            await pilot.pause(0.5)
+            texts = {str(pane.render()) for pane in app.cockpit.query(".-empty > .empty").results(Static)}
+            assert texts == set(empty)
+            assert lowest_chart(app.cockpit.scene) == axis
+
+
+async def test_a_log_that_names_no_epochs_is_described_by_steps(watch: Watch) -> None:
+    app = watch(LogsSource("/logs", "a"))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: shown_steps(app) == 200)
+        await pilot.pause(0.5)
+        assert "best 0.7500, step 200" in app.cockpit.query_one(AccuracyPane).query_one(Frame).render().plain
+        run = app.cockpit.scene.run
+        assert run is not None
+        steps = [line.text for line in run.state.log.lines if line.kind == "step"]
+        assert [step.partition(" Learning")[0] for step in steps] == [
+            "Train Step: 0\tLoss: 3.000000",
+            "Train Step: 100\tLoss: 2.000000",
+        ]
 
 
 async def test_before_a_log_is_found_the_screen_says_what_it_waits_for(watch: Watch) -> None:

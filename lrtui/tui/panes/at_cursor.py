@@ -11,7 +11,7 @@ from lrtui.run.log import change_line
 from lrtui.run.series import Series, value_at
 from lrtui.text.format import four_digits
 from lrtui.tui.panes.chart_pane import glyph_of
-from lrtui.tui.run_list.source_runs import ShownRun
+from lrtui.tui.run_list.source_runs import ShownRun, moment_of
 from lrtui.tui.view import Scene
 from lrtui.tui.x_axis import axis_label, shown_range, step_at, x_of_event
 
@@ -61,7 +61,7 @@ def metric_at_cursor(scene: Scene, name: str) -> str:
         test = test_at_cursor(scene, run)
         if test is not None and (value := metric_of(test, name)) is not None:
             digits = f"{value:.4f}" if name == ACCURACY else four_digits(value)
-            parts.append(digits if many else f"{'test ' if parts else ''}{digits} (epoch {test.epoch})")
+            parts.append(digits if many else f"{'test ' if parts else ''}{digits} ({moment_of(run, test)})")
         values.append(("/" if many else " ").join(parts) or NOTHING)
     return _with_moment(scene, _join_runs(scene, values))
 

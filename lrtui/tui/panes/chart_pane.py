@@ -145,6 +145,11 @@ class ChartPane(Vertical, can_focus=True):
         return self.EMPTY
 
 
+def is_attached_and_going(state: RunState) -> bool:
+    """Return whether steps of a script's run or of a log are known, which may lack any of lr, loss and tests."""
+    return state.started is not None and state.started.spec.is_attached and state.step > state.first_step
+
+
 def error_text(state: RunState) -> str:
     """Return why a run failed, in one line; empty if it did not."""
     if state.outcome is None or state.outcome.outcome != "failed":
@@ -178,10 +183,22 @@ def chart(
         logarithmic=logarithmic != (pane in scene.view.log_axes),
         from_zero=from_zero,
         crops_peaks=crops,
-        x_label=axis_label(scene) if scene.one_pane or not scene.shown or pane not in ("lr", "loss") else None,
+        x_label=axis_label(scene) if scene.one_pane or not scene.shown or pane == lowest_chart(scene) else None,
         axis=axis,
         ascii=scene.view.ascii,
     )
+
+
+def lowest_chart(scene: Scene) -> str:
+    """Return the name of the lowest pane that has a chart, if several are above each other: it has the x axis."""
+    states = [run.state for run in scene.shown]
+    tests = [test for state in states for test in (state.last_test, state.last_averaged) if test is not None]
+    if not all(map(is_attached_and_going, states)) or any(state.metrics for state in states):
+        return "accuracy"
+    if any(test.accuracy is not None or test.metrics for test in tests):
+        return "accuracy"
+    has_loss = any(state.loss.has_values for state in states) or any(test.loss is not None for test in tests)
+    return "loss" if has_loss else "lr"
 
 
 def _cursor_and_changes(scene: Scene) -> list[Layer]:

@@ -14,7 +14,7 @@ from lrtui.run.state import RunState
 from lrtui.text.format import cut, cut_start, duration, four_digits, printable, width_of
 from lrtui.tui.panes.metrics import latest_loss
 from lrtui.tui.panes.repaint import CachedStyles, changed_part
-from lrtui.tui.run_list.source_runs import label_of, log_of
+from lrtui.tui.run_list.source_runs import label_of, log_of, names_epochs
 from lrtui.tui.view import Scene, waiting_for_logs
 
 MIN_SCHEDULE_WIDTH = 24
@@ -80,8 +80,12 @@ def status_text(state: RunState | None) -> str:
     return f"{GLYPHS[state.status]} {state.status}"
 
 
-def progress_line(spec: RunSpec, state: RunState | None, width: int) -> Text:
-    """Return the second line: epoch, a progress bar over the whole run, steps, and the remaining time."""
+def progress_line(spec: RunSpec, state: RunState | None, width: int, *, has_epochs: bool = True) -> Text:
+    """Return the second line: epoch, a progress bar over the whole run, steps, and the remaining time.
+
+    Args:
+        has_epochs: whether the run itself counts epochs.
+    """
     if state is None:
         hint = f" Press r to train {spec.length} of {spec.task}, s to choose another schedule."
         short_hint = f" Press r to train {spec.length}."
@@ -93,7 +97,6 @@ def progress_line(spec: RunSpec, state: RunState | None, width: int) -> Text:
         return Text(cut(status, width), no_wrap=True, end="")
     if not state.total_steps:
         # a log of unknown length
-        has_epochs = state.epochs or state.epoch > 1 or not spec.is_log
         epoch = f"epoch {state.epoch}   " if has_epochs else ""
         # a log may have no times
         time = f" in {duration(state.elapsed)}" if state.elapsed or not spec.is_log else ""
@@ -186,7 +189,7 @@ class Header(CachedStyles):
         width = self.size.width
         log = log_of(run) if run else None
         about_log = f"{log.format} log, read-only" if log else ""
-        progress = progress_line(spec, state, width)
+        progress = progress_line(spec, state, width, has_epochs=run is None or names_epochs(run))
         if run is None and scene.view.watched:
             progress = Text(cut(f" {waiting_for_logs(scene.view)}", width), no_wrap=True, end="")
         lines = [title_line(label_of(run) if run else "", spec, state, width, about_log), progress]

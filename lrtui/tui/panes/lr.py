@@ -25,6 +25,7 @@ from lrtui.tui.panes.chart_pane import (
     chart,
     curve_of_steps,
     glyph_of,
+    is_attached_and_going,
     legend_of,
     line_style,
     run_legends,
@@ -65,6 +66,9 @@ class LrPane(ChartPane):
         # a script that is not attached may print none
         is_unknown = math.isnan(lrs[0]) and run.spec.is_attached
         return f"{next_run}lr {'unknown' if is_unknown else four_digits(lrs[0])}"
+
+    def empty_text(self, state: RunState) -> str:
+        return "No learning rate is known of this run." if is_attached_and_going(state) else self.EMPTY
 
     def chart_of(self, scene: Scene) -> Chart | None:
         of_runs, of_next_run = [_curves_of_run(scene, run) for run in scene.shown], _curves_of_next_run(scene)
@@ -130,6 +134,8 @@ def _curves_of_run(scene: Scene, run: ShownRun) -> list[Layer]:
         style = line_style(run, scene, group if has_group_styles else 0)
         if run.state.is_live:
             layers += _future_curves(scene, run, group, style)
+        if is_attached_and_going(run.state) and not series.has_values:
+            continue
         if curve := curve_of_steps(scene, run, series, style, "line", f"{label_of(run)} {_name_of_group(run, group)}"):
             layers.append(curve)
             if has_group_styles or len(scene.shown) > 1:

@@ -23,13 +23,14 @@ from lrtui.tui.panes.chart_pane import (
     chart,
     curve_of_steps,
     glyph_of,
+    is_attached_and_going,
     legend_of,
     line_style,
     marks_of_tests,
     run_legends,
 )
 from lrtui.tui.panes.frame import Legend
-from lrtui.tui.run_list.source_runs import ShownRun, label_of
+from lrtui.tui.run_list.source_runs import ShownRun, label_of, moment_of
 from lrtui.tui.view import Scene
 
 WIDE = 160
@@ -37,9 +38,6 @@ WIDE = 160
 
 PANE_LINES = 8
 """Minimum height of a chart with its title and its axis."""
-
-NO_ACCURACY = "none in this log"
-"""Stands in the title of the accuracy pane if no series of a log is one, and it has no other metric to show."""
 
 MAX_BANDS = 2
 """Maximum number of runs that are drawn with a band; more bands would cover each other."""
@@ -162,7 +160,12 @@ class MetricChart(ChartPane):
         curves = [(run, _curves_of_steps(scene, run, name)) for run in scene.shown]
         layers: list[Layer] = [curve for _, curves_of_run in curves for curve in curves_of_run]
         has_curves = bool(layers)
-        if not scene.shown or (name == LOSS and not has_curves):
+        has_tests = not has_curves and any(
+            metric_of(test, name) is not None for run in scene.shown for test in run.state.evaluations
+        )
+        if not scene.shown or (name == LOSS and not (has_curves or has_tests)):
+            return None
+        if not (has_curves or has_tests) and all(is_attached_and_going(run.state) for run in scene.shown):
             return None
         for run, curves_of_run in curves:
             marks = marks_of_tests(scene, run, name, glyph_of(run, scene))
@@ -182,6 +185,8 @@ def _curves_of_steps(scene: Scene, run: ShownRun, name: str) -> list[Layer]:
         return []
     label, style = f"{label_of(run)} train {name}", line_style(run, scene)
     started = run.state.started
+    if is_attached_and_going(run.state) and not series.has_values:
+        return []
     has_gaps = name != LOSS or (started is not None and not started.has_every_loss)
     curves = []
     if span and len(scene.shown) <= MAX_BANDS:
@@ -221,6 +226,9 @@ class LossPane(MetricChart):
 
     def metric_name(self, scene: Scene) -> str:
         return LOSS
+
+    def empty_text(self, state: RunState) -> str:
+        return "No loss is known of this run." if is_attached_and_going(state) else self.EMPTY
 
 
 class MetricPane(MetricChart, can_focus=False):
@@ -264,7 +272,9 @@ class AccuracyPane(MetricPane, can_focus=True):
         return metric_in_pane(scene)
 
     def empty_text(self, state: RunState) -> str:
-        return "No test data: this run has no tests." if _has_no_tests(state) else self.EMPTY
+        if _has_no_tests(state):
+            return "No test data: this run has no tests."
+        return "No test results and no other metrics yet." if is_attached_and_going(state) else self.EMPTY
 
     def values_of(self, scene: Scene) -> str:
         names, pattern = metric_names(scene), scene.view.metric_pattern
@@ -289,26 +299,24 @@ def _values_of_metric(scene: Scene, name: str) -> str:
     """
     if scene.view.viewport.cursor is not None:
         return metric_at_cursor(scene, name)
-    state = scene.run.state if scene.run else None
-    if state is None:
+    run = scene.run
+    if run is None:
         return ""
-    parts = []
+    state, parts = run.state, []
     if name in state.metrics:
         series, span = state.metrics[name], scene.view.smoothing
         latest = state.smoothed(series, span).last if span else series.last_known
         parts.append("" if math.isnan(latest) else four_digits(latest))
     best, last, averaged = state.best, state.last_test, state.last_averaged
     if name == state.objective.metric and best is not None and (value := metric_of(best, name)) is not None:
-        parts.append(f"best {f'{value:.4f}' if name == ACCURACY else four_digits(value)}, epoch {best.epoch}")
+        parts.append(f"best {f'{value:.4f}' if name == ACCURACY else four_digits(value)}, {moment_of(run, best)}")
     elif name == ACCURACY and last is not None and last.accuracy is None:
         is_log = state.started is not None and state.started.spec.is_log
-        parts.append(NO_ACCURACY if is_log else "this task has none")
-    elif name == ACCURACY and last is None and state.step and state.started and state.started.spec.is_log:
-        parts.append(NO_ACCURACY)
+        parts.append("" if is_log else "this task has none")
     elif name == ACCURACY and _has_no_tests(state):
         parts.append("no test data")
     elif (value := metric_of(last, name)) is not None and last is not None:
-        parts.append(f"{'test ' if parts else ''}{four_digits(value)}, epoch {last.epoch}")
+        parts.append(f"{'test ' if parts else ''}{four_digits(value)}, {moment_of(run, last)}")
     if (value := metric_of(averaged, name)) is not None:
         parts.append(f"{AVERAGED} averaged {f'{value:.4f}' if name == ACCURACY else four_digits(value)}")
     return " · ".join(filter(None, parts))

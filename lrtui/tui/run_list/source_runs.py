@@ -12,7 +12,7 @@ from typing import Protocol
 
 from lrtui.run.commands import Command
 from lrtui.run.errors import LrtuiError
-from lrtui.run.events import RunStarted
+from lrtui.run.events import EvalDone, RunStarted
 from lrtui.run.feed import FeedItem
 from lrtui.run.source import LogDescription, RunId, RunSource, RunSummary, race_of_name
 from lrtui.run.spec import RunSpec
@@ -156,6 +156,19 @@ def label_of(run: ShownRun) -> str:
 def log_of(run: ShownRun) -> LogDescription | None:
     """Return the log that a run's values are read from; None if there is none."""
     return run.summary.log if isinstance(run, SourceRun) else None
+
+
+def names_epochs(run: ShownRun) -> bool:
+    """Return whether the run itself counts epochs; in a log that does not, each test ends one."""
+    started, log = run.state.started, log_of(run)
+    if started is None or started.names_epochs:
+        return True
+    return log is not None and any(found.meaning == "epoch" for found in log.recognized)
+
+
+def moment_of(run: ShownRun, test: EvalDone) -> str:
+    """Return when a test was, as "epoch 3", or as its step if the run does not count epochs."""
+    return f"epoch {test.epoch}" if names_epochs(run) else f"step {test.step:,}"
 
 
 def key_of(run: ShownRun) -> int | str:
