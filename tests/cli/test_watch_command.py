@@ -134,3 +134,14 @@ def test_on_a_terminal_the_cockpit_opens_on_the_logs(
     (source,) = opening.watched.open()
     assert source.name == str(logs)
     source.close()
+
+
+def test_an_export_of_lrtui_is_imported_with_all_its_events(tmp_path: Path, lrtui: CommandLine) -> None:
+    lrtui.record(330, name="mine", outcome="done", nudge_at=130)
+    exported = lrtui("runs", "export", "1", "--format", "json").out
+    (tmp_path / "run.jsonl").write_text(exported)
+    assert lrtui("import", str(tmp_path / "run.jsonl"), "--name", "copy").status == 0
+    assert lrtui("runs", "export", "2", "--format", "json").out == exported
+    first, second = (json.loads(lrtui("runs", "list", "--json", f"id={number}").out) for number in (1, 2))
+    same = ("schedule", "state", "step", "best_accuracy", "test_loss", "loss", "lr", "epochs", "batch_size", "seconds")
+    assert [first[name] for name in same] == [second[name] for name in same]
