@@ -36,6 +36,8 @@ from logs import LOSS, LR, Log, append_events, event_chunks, start_in_name, writ
 from other_viewers import OTHERS, Environments, curve_columns, measure
 from terminal import Screen
 
+from lrtui.plotting.chart import MARGIN
+
 WATCH = [sys.executable, "-m", "lrtui", "watch"]
 
 LIMITS = {
@@ -136,9 +138,18 @@ def chart(rows: Sequence[str], title: str) -> list[str]:
 
 
 def spans(rows: Sequence[str], title: str) -> bool:
-    """Return whether the curve of a pane is drawn along nine tenths of its plotting area."""
+    """Return whether the curve of a pane is drawn along nineteen twentieths of its plotting area."""
     area = chart(rows, title)
-    return bool(area) and curve_columns(area) >= 0.9 * max(len(row.rstrip()) for row in area)
+    return bool(area) and curve_columns(area) >= 0.95 * (max(map(len, area)) - MARGIN)
+
+
+def has_whole_curve(rows: Sequence[str], steps: int) -> bool:
+    """Return whether both curves go to the right end of their charts, and as many steps as that are counted.
+
+    The axis of a log that is read from its start would end where the reading is.
+    """
+    counted = [int(found[1].replace(",", "")) for row in rows if (found := re.search(r"([\d,]+) steps in ", row))]
+    return bool(counted) and max(counted) >= 0.95 * steps and spans(rows, "Loss") and spans(rows, "Learning rate")
 
 
 def counts(steps: int) -> Callable[[Sequence[str]], bool]:
@@ -183,7 +194,7 @@ def watch_one(logs: Logs, scratch: Path, limit: float) -> dict[str, float | None
     size = logs.one_file.stat().st_size
     try:
         watch.wait("first paint", is_painted)
-        watch.wait("whole curve on screen", lambda rows: spans(rows, "Loss") and spans(rows, "Learning rate"))
+        watch.wait("whole curve on screen", lambda rows: has_whole_curve(rows, logs.one.steps))
         watch.wait("every point in it", lambda rows: has_every_point(rows, logs.one.steps))
         watch.screen.read(1.0)
         more = b"".join(event_chunks(logs.one, logs.one.steps, logs.one.steps + MORE))
@@ -216,7 +227,7 @@ def watch_runs(logs: Logs, scratch: Path, limit: float, presses: int) -> tuple[d
     latencies: list[float] = []
     try:
         watch.wait("first paint", is_painted)
-        watch.wait("runs listed", lambda rows: any(f"{count} Runs" in row for row in rows) and bool(listed_runs(rows)))
+        watch.wait("runs listed", lambda rows: len(listed_runs(rows)) >= min(count, 20))
         seen: set[str] = set()
         while len(seen) < count:
             watch.wait("curves of all runs", all_have_curves)
