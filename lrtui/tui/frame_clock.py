@@ -14,6 +14,9 @@ TEXT_INTERVAL = 0.25
 """Seconds between two ticks. The training thread waits while drawing holds the GIL; at four ticks a second it runs more
 than 93 % of the time."""
 
+OPENING_INTERVAL, OPENING_TICKS = 0.05, 60
+"""Seconds between the first ticks of a cockpit on logs, and their number: nothing trains in its process."""
+
 CHART_INTERVAL = 1.0
 """Seconds between two drawings of the charts if only training changes them."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +29,7 @@ from lrtui.tui.panes.header import progress_line, title_line
 from lrtui.tui.panes.settings import settings_lines
 from lrtui.tui.run_list.pane import RunList
 from lrtui.tui.run_list.source_runs import ShownRun, key_of
+from lrtui.tui.run_list.watcher import Reading, SourceWatcher, WatchRequest
 from lrtui.tui.screens.code import CodeScreen
 from lrtui.tui.screens.picker.screen import PickerScreen
 from lrtui.tui.view import View
@@ -318,3 +321,38 @@ async def test_a_source_that_has_something_new_is_read_at_once(
         log.replace_runs(training_log(log, name="renamed"))
         notify[0]()
         await until(pilot, lambda: on_screen(log_app).summary.name == "renamed")
+
+
+def test_the_events_of_a_run_are_returned_before_its_source_reads_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_read = threading.Event()
+
+    class LargeLog(LogSource):
+        calls = 0
+
+        def runs(self) -> Sequence[RunSummary]:
+            self.calls += 1
+            if self.calls > 1:
+                may_read.wait(20)
+            return super().runs()
+
+    source, spec = LargeLog("large.csv", 5), RunSpec()
+    monkeypatch.setattr("lrtui.plugins.open_sources", lambda spec: ([source], []))
+    watcher = SourceWatcher()
+
+    def next_reading() -> Reading:
+        end = time.monotonic() + 5
+        while not watcher.readings:
+            assert time.monotonic() < end, "nothing is read"
+            time.sleep(0.01)
+        return watcher.readings.popleft()
+
+    watcher.request(WatchRequest(spec))
+    watcher.start()
+    try:
+        assert next_reading().runs is not None
+        watcher.request(WatchRequest(spec, {7: RunId("large.csv", 1)}, frozenset({7})))
+        # the source reads now, or begins to
+        assert len(next_reading().events[7].events) == 6
+    finally:
+        may_read.set()
+        watcher.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -124,7 +124,7 @@ class SourceWatcher:
             self._woken.clear()
             self._requested.clear()
             started = time.monotonic()
-            reading = self._read(self._request)
+            reading = self._read(self._request, trouble)
             if reading.runs is not None or reading.events or reading.trouble != trouble:
                 self.readings.append(reading)
                 trouble = reading.trouble
@@ -136,8 +136,12 @@ class SourceWatcher:
         for source in self.sources.values():
             source.close()
 
-    def _read(self, request: WatchRequest) -> Reading:
+    def _read(self, request: WatchRequest, last_trouble: str) -> Reading:
         has_changed = request.spec != self._opened_for and self._open(request.spec)
+        # a source may take a while to read on, and what it has already read of a run is wanted on the screen
+        unread = request.followed - self._feeds.keys() - self._failures.keys()
+        if not has_changed and (first := self._read_events(request, unread)):
+            return Reading(None, last_trouble, first)
         trouble = list(self._open_trouble)
         for name, source in self.sources.items():
             try:
@@ -149,7 +153,7 @@ class SourceWatcher:
                 trouble.append(source.trouble)
             if runs is not self._runs.get(name):
                 self._runs[name], has_changed = runs, True
-        events = self._read_events(request)
+        events = self._read_events(request, request.followed)
         trouble += [self._feed_trouble[ticket] for ticket in request.followed if ticket in self._feed_trouble]
         found = {run.id: run for runs in self._runs.values() for run in runs} if has_changed else None
         return Reading(found, next(iter(trouble), ""), events)
@@ -185,13 +189,13 @@ class SourceWatcher:
             self.given = frozenset(source.name for source in self._given_sources)
         return self._given_sources
 
-    def _read_events(self, request: WatchRequest) -> dict[int, NewEvents]:
+    def _read_events(self, request: WatchRequest, tickets: Collection[int]) -> dict[int, NewEvents]:
         by_ticket: tuple[dict[int, Any], ...] = (self._feeds, self._feed_trouble, self._failures, self._pauses)
         for entries in by_ticket:
             for ticket in entries.keys() - request.opened.keys():
                 del entries[ticket]
         events: dict[int, NewEvents] = {}
-        for ticket in request.followed:
+        for ticket in tickets:
             run = request.opened[ticket]
             source = self.sources.get(run.source)
             if source is None:

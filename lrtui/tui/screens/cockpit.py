@@ -24,7 +24,7 @@ from lrtui.tui.background import BackgroundScreen
 from lrtui.tui.compositor import PartialCompositor
 from lrtui.tui.controllers import Controllers
 from lrtui.tui.forecast import CurveRequest, CurveResult, Forecasts
-from lrtui.tui.frame_clock import TEXT_INTERVAL, FrameClock, terminal_backlog
+from lrtui.tui.frame_clock import OPENING_INTERVAL, OPENING_TICKS, TEXT_INTERVAL, FrameClock, terminal_backlog
 from lrtui.tui.panes.advice_line import AdviceLine
 from lrtui.tui.panes.chart_pane import ChartPane
 from lrtui.tui.panes.footer import Footer
@@ -111,8 +111,15 @@ class CockpitScreen(BackgroundScreen[None]):
         """Start the timer that draws, and the first run if it was given on the command line."""
         self.controllers.panes.focus(PANES[0].name)
         self.set_interval(TEXT_INTERVAL, self._tick)
+        if self.view.watched:
+            self.call_after_refresh(self._open_logs)
         if self._start_at_once:
             self.controllers.runs.start(self.view.spec)
+
+    def _open_logs(self) -> None:
+        """Read the logs at once; a run is found, chosen, opened and drawn in as many ticks."""
+        self.source_runs.start()
+        self.set_interval(OPENING_INTERVAL, self._tick, repeat=OPENING_TICKS)
 
     def on_unmount(self) -> None:
         """Stop reading the sources."""
