@@ -52,7 +52,7 @@ LIMITS = {
 }
 """Seconds, or MB."""
 
-PAGE_UP, PAGE_DOWN, UP, DOWN = "\x1b[5~", "\x1b[6~", "\x1b[A", "\x1b[B"
+PAGE_DOWN, UP, DOWN = "\x1b[6~", "\x1b[A", "\x1b[B"
 
 MORE = 100
 """Steps that are appended."""
@@ -91,7 +91,9 @@ class Logs:
         if kept is not None:
             return cls(one, kept, folder / "runs")
         for number in range(size.runs):
-            run = Log(size.run_steps, start, floor=0.2 + number / 1000, peak_lr=0.01 * (1 + number % 7))
+            # started one after the other
+            began = start + 10.0 * (number - size.runs)
+            run = Log(size.run_steps, began, floor=0.2 + number / 1000, peak_lr=0.01 * (1 + number % 7))
             write_event_file(folder / "runs" / f"run-{number:03}", run)
         return cls(one, write_event_file(folder / "one" / "run", one), folder / "runs")
 
@@ -158,7 +160,7 @@ def counts(steps: int) -> Callable[[Sequence[str]], bool]:
 
 
 def has_every_point(rows: Sequence[str], steps: int) -> bool:
-    """Return whether both spikes go to the upper edge of the loss chart, which crops them, and all steps are counted."""
+    """Return whether both spikes go to the upper edge of the loss chart, and all steps are counted."""
     area = chart(rows, "Loss")
     if not area or not counts(steps)(rows):
         return False
@@ -229,13 +231,11 @@ def watch_runs(logs: Logs, scratch: Path, limit: float, presses: int) -> tuple[d
         watch.wait("first paint", is_painted)
         watch.wait("runs listed", lambda rows: len(listed_runs(rows)) >= min(count, 20))
         seen: set[str] = set()
-        is_at_end = f"run-{count - 1:03}" == list(listed_runs(watch.screen.rows))[-1]
-        page, keys = (PAGE_UP, (DOWN, UP)) if is_at_end else (PAGE_DOWN, (UP, DOWN))
         while len(seen) < count:
             watch.wait("curves of all runs", all_have_curves)
             before = set(listed_runs(watch.screen.rows))
             seen |= before
-            watch.screen.press(page)
+            watch.screen.press(PAGE_DOWN)
             if len(seen) < count and not watch.screen.wait(
                 lambda rows, old=before: set(listed_runs(rows)) - old, limit
             ):
@@ -244,7 +244,7 @@ def watch_runs(logs: Logs, scratch: Path, limit: float, presses: int) -> tuple[d
         for number in range(presses):
             before = watch.screen.rows
             pressed = time.perf_counter()
-            watch.screen.press(keys[number % 2])
+            watch.screen.press(DOWN if number % 2 else UP)
             answered = watch.screen.wait(lambda rows, old=before: rows[0] != old[0], 5.0)
             if answered is None:
                 raise SystemExit("a key was not answered")
