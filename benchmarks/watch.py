@@ -52,7 +52,7 @@ LIMITS = {
 }
 """Seconds, or MB."""
 
-PAGE_DOWN, UP, DOWN = "\x1b[6~", "\x1b[A", "\x1b[B"
+LIST, PAGE_DOWN, UP, DOWN = "5", "\x1b[6~", "\x1b[A", "\x1b[B"
 
 MORE = 100
 """Steps that are appended."""
@@ -230,6 +230,7 @@ def watch_runs(logs: Logs, scratch: Path, limit: float, presses: int) -> tuple[d
     try:
         watch.wait("first paint", is_painted)
         watch.wait("runs listed", lambda rows: len(listed_runs(rows)) >= min(count, 20))
+        watch.screen.press(LIST)
         seen: set[str] = set()
         while len(seen) < count:
             watch.wait("curves of all runs", all_have_curves)
@@ -246,9 +247,7 @@ def watch_runs(logs: Logs, scratch: Path, limit: float, presses: int) -> tuple[d
             pressed = time.perf_counter()
             watch.screen.press(DOWN if number % 2 else UP)
             answered = watch.screen.wait(lambda rows, old=before: rows[0] != old[0], 5.0)
-            if answered is None:
-                raise SystemExit("a key was not answered")
-            latencies.append(answered - pressed)
+            latencies.append((answered or float("inf")) - pressed)
             # not in step with the timers of the screen
             watch.screen.read(random.uniform(0.05, 0.3))
         watch.found["most memory, MB"], watch.found["own memory at the end, MB"] = watch.screen.memory()
