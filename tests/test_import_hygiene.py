@@ -99,7 +99,7 @@ def test_the_first_frame_waits_for_no_parser_and_no_entry_points() -> None:
 
 
 WATCHING = """
-import asyncio, resource, sys
+import asyncio, psutil, sys
 from pathlib import Path
 from lrtui.engine.session import Session
 from lrtui.opening import WatchedLogs
@@ -133,11 +133,12 @@ def test_the_cockpit_watches_logs_without_torch_and_in_little_memory(tmp_path: P
     (tmp_path / "logs").mkdir()
     rows = (f'{{"step": {step}, "loss": {1 / (1 + step)}, "lr": 0.1, "a": 1, "b": 2}}\n' for step in range(100))
     (tmp_path / "logs" / "train.jsonl").write_text("".join(rows))
-    shown = "print('torch' in sys.modules, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    # the highest memory that resource.getrusage returns may be that of the process that started this one
+    shown = "print('torch' in sys.modules, psutil.Process().memory_info().rss)"
     done = subprocess.run(
         [sys.executable, "-c", WATCHING + shown], capture_output=True, text=True, check=False, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
-    has_torch, kilobytes = done.stdout.split()[-2:]
+    has_torch, size = done.stdout.split()[-2:]
     assert has_torch == "False"
-    assert int(kilobytes) < 200_000
+    assert int(size) < 200_000_000
