@@ -107,7 +107,10 @@ def _read(source: LogSource, run: RunSummary) -> _ReadRun:
 
 
 MAX_METRICS = 12
-"""Maximum number of metrics that are named in the text; `--json` has all."""
+"""Maximum number of metrics, and of settings, that are named in the text; `--json` has all."""
+
+SPEED = ("_runtime", "_per_second", "_time", "_steps_per_sec", "_samples_per_sec")
+"""Ends of names of values that say how long a test took: they are no results."""
 
 HEADINGS = (
     Heading("run"),
@@ -161,12 +164,16 @@ def _lines(run: _ReadRun, pattern: str) -> list[str]:
     metrics = _metrics(state, pattern)
     more = [f"{len(metrics) - MAX_METRICS:,} more"] if len(metrics) > MAX_METRICS else []
     rows.append(("metrics", ", ".join([*metrics[:MAX_METRICS], *more])))
-    rows.append(("settings", ", ".join(f"{name} {value}" for name, value in log.settings.items())))
+    settings = [f"{name} {value}" for name, value in log.settings.items() if isinstance(value, (str, int, float))]
+    left_out = len(log.settings) - len(settings[:MAX_METRICS])
+    more = [f"{left_out:,} more"] if left_out else []
+    rows.append(("settings", ", ".join([*settings[:MAX_METRICS], *more])))
     for name, test in (("best", state.best), ("last test", state.last_test)):
         if test is not None:
             values = test.all_metrics
             first = [metric for metric in (ACCURACY, LOSS) if metric in values]
-            texts = [f"{metric} {four_digits(values[metric])}" for metric in dict.fromkeys([*first, *values])]
+            results = [metric for metric in values if not metric.endswith(SPEED)]
+            texts = [f"{metric} {four_digits(values[metric])}" for metric in dict.fromkeys([*first, *results])]
             rows.append((name, f"{', '.join(texts[:MAX_METRICS])}, at step {test.step:,}"))
     rows.append(("unreadable", run.trouble))
     rows = [(name, printable(text)) for name, text in rows if text]

@@ -154,7 +154,8 @@ def step_line(event: StepDone) -> str:
 
 def numbered_step_line(event: StepDone) -> str:
     """Return the line of a step of a run that counts no epochs."""
-    return f"Train Step: {event.step}\tLoss: {event.loss:.6f} Learning Rate: {format_lrs(event.lrs)}"
+    lrs = "" if all(map(math.isnan, event.lrs)) else f" Learning Rate: {format_lrs(event.lrs)}"
+    return f"Train Step: {event.step}\tLoss: {event.loss:.6f}{lrs}"
 
 
 def evaluation_line(event: EvalDone) -> str:

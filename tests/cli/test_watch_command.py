@@ -21,7 +21,7 @@ def rows(count: int) -> Iterator[dict[str, float]]:
     for step in range(count):
         yield {"step": step, "train/loss": 2 * math.exp(-step / 30), "lr": 0.1 * 0.95**step, "grad_norm": 1 + step / 10}
         if step % 25 == 24:
-            yield {"step": step, "val/loss": 1 / (step + 1), "val/acc": 0.9 - 1 / (step + 10)}
+            yield {"step": step, "val/loss": 1 / (step + 1), "val/acc": 0.9 - 1 / (step + 10), "eval_runtime": 3.1}
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_logs_are_printed_with_what_was_recognized_and_their_results(logs: Path,
     assert table["a/train.jsonl"][1:5] == ["jsonl", "●", "running", "100"]
     text = " ".join(answer.out.split())
     assert "loss train/loss: named as a training loss" in text
-    assert "metrics grad_norm" in text
+    assert "metrics eval_runtime, grad_norm" in text
     assert "best accuracy 0.8908, loss 0.01, at step 99" in text
     # only watching writes nothing
     assert not (lrtui.folder / DATABASE).exists()
