@@ -54,6 +54,9 @@ LIMITS = {
 
 LIST, PAGE_DOWN, UP, DOWN = "5", "\x1b[6~", "\x1b[A", "\x1b[B"
 
+OLDEST = "run-000"
+"""The run at the end of the list."""
+
 MORE = 100
 """Steps that are appended."""
 
@@ -211,9 +214,9 @@ def watch_one(logs: Logs, scratch: Path, limit: float) -> dict[str, float | None
 
 
 def listed_runs(rows: Sequence[str]) -> dict[str, str]:
-    """Return the rows of the list that name a run, up to the border of the list, by the run's name."""
+    """Return the rows of the list, up to its border, by the run's name; a sign of its state is before it."""
     left = [row.split("│")[0] for row in rows]
-    return {found[0]: row for row in left if (found := re.search(r"run-\d{3}", row))}
+    return {found[1]: row for row in left if (found := re.match(r"  +\S (run-\d{3})\b", row))}
 
 
 def all_have_curves(rows: Sequence[str]) -> bool:
@@ -232,12 +235,12 @@ def watch_runs(logs: Logs, scratch: Path, limit: float, presses: int) -> tuple[d
         watch.wait("runs listed", lambda rows: len(listed_runs(rows)) >= min(count, 20))
         watch.screen.press(LIST)
         seen: set[str] = set()
-        while len(seen) < count:
+        while OLDEST not in seen:
             watch.wait("curves of all runs", all_have_curves)
             before = set(listed_runs(watch.screen.rows))
             seen |= before
             watch.screen.press(PAGE_DOWN)
-            if len(seen) < count and not watch.screen.wait(
+            if OLDEST not in seen and not watch.screen.wait(
                 lambda rows, old=before: set(listed_runs(rows)) - old, limit
             ):
                 watch.found["curves of all runs"] = None
