@@ -17,13 +17,13 @@ BUILT_IN: dict[str, dict[str, str]] = {
     SOURCES: {"store": "lrtui.store.source:open_source"},
     # in the order in which they are asked whether a file is theirs
     LOG_FORMATS: {
-        "tensorboard": "lrtui.sources.tensorboard:TensorBoardFormat",
-        "wandb": "lrtui.sources.wandb_file:WandbFile",
-        "trainer_state": "lrtui.sources.trainer_state:TrainerState",
-        "lightning_csv": "lrtui.sources.lightning_csv:LightningCsv",
-        "lrtui": "lrtui.sources.lrtui_export:LrtuiExport",
-        "jsonl": "lrtui.sources.jsonl:JsonLines",
-        "csv": "lrtui.sources.csv_log:CsvLogs",
+        "tensorboard": "lrtui.sources.tensorboard.log_format:TensorBoardFormat",
+        "wandb": "lrtui.sources.wandb.log_format:WandbFile",
+        "trainer_state": "lrtui.sources.trainer.log_format:TrainerState",
+        "lightning_csv": "lrtui.sources.text.lightning_csv:LightningCsv",
+        "lrtui": "lrtui.sources.text.lrtui_export:LrtuiExport",
+        "jsonl": "lrtui.sources.text.jsonl:JsonLines",
+        "csv": "lrtui.sources.text.csv_log:CsvLogs",
     },
 }
 """lrtui's plugins, by group and name; others are entry points of their packages.

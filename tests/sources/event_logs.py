@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lrtui.sources.log import LogPart, Points, Restart
-from lrtui.sources.tensorboard import TensorBoardReader
+from lrtui.sources.tensorboard.log_format import TensorBoardReader
 
 Series = dict[str, list[tuple[int, float, float]]]
 """Steps, values and wall times by name."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from text_logs import SeriesSoFar, read, read_text, read_while_it_grows, reader_of, trouble_of
 
-from lrtui.sources.csv_log import CsvLogs
+from lrtui.sources.text.csv_log import CsvLogs
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_a_table_in_many_blocks_is_the_same(path: Path, monkeypatch: pytest.Monk
     rows = [f"{step},{step * 0.25!r},{'' if step % 3 else step}" for step in range(3_000)]
     text = "step,loss,val_loss\n" + "\n".join(rows) + "\n"
     at_once = read_text(CsvLogs, path, text)
-    monkeypatch.setattr("lrtui.sources.line_tail.BLOCK_BYTES", 1000)
+    monkeypatch.setattr("lrtui.sources.text.line_tail.BLOCK_BYTES", 1000)
     assert read_text(CsvLogs, path, text) == at_once
     assert at_once["loss"] == [(step, step * 0.25) for step in range(3_000)]
 

@@ -11,8 +11,8 @@ import pytest
 from event_logs import event_bytes, read_all, same, series_in, tensorboard_reads, write_events, write_records
 
 from lrtui.sources import event_file
-from lrtui.sources.event_records import masked_crc
-from lrtui.sources.tensorboard import TensorBoardReader
+from lrtui.sources.tensorboard.event_records import masked_crc
+from lrtui.sources.tensorboard.log_format import TensorBoardReader
 
 pytestmark = pytest.mark.xdist_group("libraries")
 
@@ -308,9 +308,9 @@ def test_a_sample_covers_the_whole_of_a_large_log(tmp_path: Path, monkeypatch: p
     write_events(tmp_path / NAME, [(tag, step, float(step)) for step in range(20_000) for tag in ("loss", "lr")])
     reader = TensorBoardReader(tmp_path)
     assert reader.sample() is None
-    monkeypatch.setattr("lrtui.sources.tensorboard.SAMPLED_FROM", 1_000_000)
-    monkeypatch.setattr("lrtui.sources.tensorboard.WINDOWS", 40)
-    monkeypatch.setattr("lrtui.sources.event_file.WINDOW", 1_000)
+    monkeypatch.setattr("lrtui.sources.tensorboard.log_format.SAMPLED_FROM", 1_000_000)
+    monkeypatch.setattr("lrtui.sources.tensorboard.log_format.WINDOWS", 40)
+    monkeypatch.setattr("lrtui.sources.tensorboard.event_file.WINDOW", 1_000)
     part = reader.sample()
     assert part is not None
     assert part.has_more

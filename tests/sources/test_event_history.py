@@ -7,7 +7,7 @@ from event_logs import event_bytes, read_all, restarts_in, series_in, write_even
 
 from lrtui.sources import event_file
 from lrtui.sources.log import Points, Restart
-from lrtui.sources.tensorboard import TensorBoardReader
+from lrtui.sources.tensorboard.log_format import TensorBoardReader
 
 pytestmark = pytest.mark.xdist_group("libraries")
 

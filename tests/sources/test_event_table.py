@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from lrtui.sources.event_table import EventTable, decode_events
+from lrtui.sources.tensorboard.event_table import EventTable, decode_events
 
 pytestmark = pytest.mark.xdist_group("libraries")
 

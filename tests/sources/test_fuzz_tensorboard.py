@@ -13,10 +13,10 @@ import pytest
 from event_logs import series_in
 
 from lrtui.sources import event_file
-from lrtui.sources.event_file import EventFile
-from lrtui.sources.event_records import masked_crc
 from lrtui.sources.log import Points
-from lrtui.sources.tensorboard import TensorBoardReader
+from lrtui.sources.tensorboard.event_file import EventFile
+from lrtui.sources.tensorboard.event_records import masked_crc
+from lrtui.sources.tensorboard.log_format import TensorBoardReader
 
 pytestmark = pytest.mark.xdist_group("libraries")
 

@@ -15,11 +15,11 @@ from text_logs import Series, SeriesSoFar, make_old, read_while_it_grows, reader
 
 from lrtui.run.event_json import event_to_json
 from lrtui.run.state import RunState
-from lrtui.sources.csv_log import CsvLogs
-from lrtui.sources.jsonl import JsonLines
-from lrtui.sources.lightning_csv import LightningCsv
 from lrtui.sources.log import LogFormat
-from lrtui.sources.lrtui_export import ExportFeed, LrtuiExport
+from lrtui.sources.text.csv_log import CsvLogs
+from lrtui.sources.text.jsonl import JsonLines
+from lrtui.sources.text.lightning_csv import LightningCsv
+from lrtui.sources.text.lrtui_export import ExportFeed, LrtuiExport
 
 MOST_SECONDS = 5.0
 

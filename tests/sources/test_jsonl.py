@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from text_logs import SeriesSoFar, read, read_text, read_while_it_grows, reader_of, trouble_of
 
-from lrtui.sources.jsonl import JsonLines
-from lrtui.sources.printed_dict import printed_dict
+from lrtui.sources.text.jsonl import JsonLines
+from lrtui.sources.text.printed_dict import printed_dict
 
 
 @pytest.fixture

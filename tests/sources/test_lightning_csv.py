@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from text_logs import Series, SeriesSoFar, make_old, read, read_text, reader_of
 
-from lrtui.sources.csv_log import CsvLogs
-from lrtui.sources.lightning_csv import LightningCsv
 from lrtui.sources.log import FoundLog
+from lrtui.sources.text.csv_log import CsvLogs
+from lrtui.sources.text.lightning_csv import LightningCsv
 
 pytestmark = pytest.mark.xdist_group("libraries")
 

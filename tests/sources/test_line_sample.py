@@ -7,10 +7,10 @@ import pytest
 from text_logs import SeriesSoFar, reader_of
 
 from lrtui.sources import line_sample
-from lrtui.sources.csv_log import CsvLogs
-from lrtui.sources.jsonl import JsonLines
-from lrtui.sources.line_sample import sample_lines
-from lrtui.sources.lrtui_export import LrtuiExport
+from lrtui.sources.text.csv_log import CsvLogs
+from lrtui.sources.text.jsonl import JsonLines
+from lrtui.sources.text.line_sample import sample_lines
+from lrtui.sources.text.lrtui_export import LrtuiExport
 
 STEPS = 40_000
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lrtui.sources import line_tail
-from lrtui.sources.line_tail import LineTail
+from lrtui.sources.text.line_tail import LineTail
 
 
 @pytest.fixture

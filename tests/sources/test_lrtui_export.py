@@ -19,7 +19,7 @@ from lrtui.run.feed import FeedItem
 from lrtui.run.series import Series
 from lrtui.run.state import RunState
 from lrtui.sources.log import FoundLog
-from lrtui.sources.lrtui_export import ExportFeed, LrtuiExport
+from lrtui.sources.text.lrtui_export import ExportFeed, LrtuiExport
 from lrtui.store.connection import open_for_reading
 from lrtui.store.run_export import csv_lines, group_count, json_lines, metric_columns, stored_events
 from lrtui.store.store_feed import StoreFeed

@@ -23,7 +23,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from lrtui.plugins import LOG_FORMATS, load_plugin
 from lrtui.sources.log import FoundLog, Points, Restart
-from lrtui.sources.tensorboard import TensorBoardFormat, TensorBoardReader
+from lrtui.sources.tensorboard.log_format import TensorBoardFormat, TensorBoardReader
 
 pytestmark = pytest.mark.xdist_group("libraries")
 

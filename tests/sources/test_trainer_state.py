@@ -15,7 +15,7 @@ from read_logs import ReadLog, as_text, mutated
 
 from lrtui.sources import state_file, trainer_state
 from lrtui.sources.log import FoundLog
-from lrtui.sources.trainer_state import TrainerState, TrainerStateReader
+from lrtui.sources.trainer.log_format import TrainerState, TrainerStateReader
 
 NAN = float("nan")
 

@@ -12,7 +12,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
 from lrtui.__main__ import main
 from lrtui.sources.meaning import recognize
 from lrtui.sources.series_shape import SeriesShape
-from lrtui.sources.trainer_state import TrainerState
+from lrtui.sources.trainer.log_format import TrainerState
 
 pytestmark = [
     pytest.mark.xdist_group("libraries"),

@@ -14,7 +14,7 @@ from wandb_files import EXIT, HEADER, framed, history, history_of, metric, run
 
 from lrtui.sources import wandb_records
 from lrtui.sources.source import open_logs
-from lrtui.sources.wandb_file import WandbFile, WandbReader
+from lrtui.sources.wandb.log_format import WandbFile, WandbReader
 
 NAN, INF = float("nan"), float("inf")
 

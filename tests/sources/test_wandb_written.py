@@ -10,9 +10,9 @@ import sys
 import pytest
 from read_logs import ReadLog, Series, as_text
 
-from lrtui.sources.wandb_file import WandbFile
-from lrtui.sources.wandb_records import WandbRecords
-from lrtui.sources.wandb_runs import run_files
+from lrtui.sources.wandb.log_format import WandbFile
+from lrtui.sources.wandb.records import WandbRecords
+from lrtui.sources.wandb.run_folders import run_files
 
 pytestmark = pytest.mark.xdist_group("libraries")
 

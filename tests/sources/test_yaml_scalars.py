@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from lrtui.sources.yaml_scalars import yaml_scalars
+from lrtui.sources.text.yaml_scalars import yaml_scalars
 
 
 def test_numbers_and_text_at_the_top_are_settings() -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from lrtui.sources.line_sample import sample_lines
-from lrtui.sources.line_tail import LineBlock, LineTail
 from lrtui.sources.log import LogFacts, LogPart, Points, Restart
+from lrtui.sources.text.line_sample import sample_lines
+from lrtui.sources.text.line_tail import LineBlock, LineTail
 
 
 class LineParser(Protocol):

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from lrtui.run.minmax_pyramid import Floats
 from lrtui.sources.log import LogFacts, Points, Restart
-from lrtui.sources.metric_names import TIME_NAMES, TOTAL_EPOCHS_NAMES, TOTAL_STEPS_NAMES, plain_name
-from lrtui.sources.row_steps import LARGEST_STEP, Rows, RowSteps
-from lrtui.sources.step_choice import StepChoice
+from lrtui.sources.text.metric_names import TIME_NAMES, TOTAL_EPOCHS_NAMES, TOTAL_STEPS_NAMES, plain_name
+from lrtui.sources.text.row_steps import LARGEST_STEP, Rows, RowSteps
+from lrtui.sources.text.step_choice import StepChoice
 
 Table = dict[str, tuple[Rows, Floats]]
 """For each column, the rows that have a number, and these numbers."""

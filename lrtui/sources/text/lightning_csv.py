@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lrtui.sources.csv_cells import header_of
-from lrtui.sources.csv_parser import CsvParser
-from lrtui.sources.file_head import head_lines, remembered
 from lrtui.sources.log import FoundLog, LogFacts, LogFormat, LogPart
-from lrtui.sources.text_reader import TextReader
-from lrtui.sources.yaml_scalars import yaml_scalars
+from lrtui.sources.text.csv_cells import header_of
+from lrtui.sources.text.csv_parser import CsvParser
+from lrtui.sources.text.file_head import head_lines, remembered
+from lrtui.sources.text.text_reader import TextReader
+from lrtui.sources.text.yaml_scalars import yaml_scalars
 
 METRICS, SETTINGS = "metrics.csv", "hparams.yaml"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lrtui.sources.csv_cells import find_header, number_of, split_line
-from lrtui.sources.csv_parser import CsvParser
-from lrtui.sources.file_head import MAX_PER_FOLDER, head_lines, remembered
-from lrtui.sources.lightning_csv import is_of_lightning
 from lrtui.sources.log import FoundLog, LogFormat
-from lrtui.sources.metric_names import is_of_a_run
-from lrtui.sources.text_reader import TextReader
+from lrtui.sources.text.csv_cells import find_header, number_of, split_line
+from lrtui.sources.text.csv_parser import CsvParser
+from lrtui.sources.text.file_head import MAX_PER_FOLDER, head_lines, remembered
+from lrtui.sources.text.lightning_csv import is_of_lightning
+from lrtui.sources.text.metric_names import is_of_a_run
+from lrtui.sources.text.text_reader import TextReader
 
 _ENDINGS = (".csv", ".tsv")
 _ROWS_LOOKED_AT = 20

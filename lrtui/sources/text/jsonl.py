@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lrtui.sources.file_head import MAX_PER_FOLDER, head_lines, remembered
-from lrtui.sources.json_rows import JSON_ERRORS, JsonRows, is_whole_object, json_object, json_objects
-from lrtui.sources.line_trouble import LineTrouble
 from lrtui.sources.log import FoundLog, LogFacts, LogFormat, Points, Restart
-from lrtui.sources.metric_names import is_of_a_run
-from lrtui.sources.table_series import TableSeries
-from lrtui.sources.text_reader import TextReader
+from lrtui.sources.text.file_head import MAX_PER_FOLDER, head_lines, remembered
+from lrtui.sources.text.json_rows import JSON_ERRORS, JsonRows, is_whole_object, json_object, json_objects
+from lrtui.sources.text.line_trouble import LineTrouble
+from lrtui.sources.text.metric_names import is_of_a_run
+from lrtui.sources.text.table_series import TableSeries
+from lrtui.sources.text.text_reader import TextReader
 
 _ENDINGS = (".jsonl", ".ndjson", ".json", ".log", ".txt", ".out")
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from lrtui.run.minmax_pyramid import Floats
-from lrtui.sources.csv_cells import (
+from lrtui.sources.log import LogFacts, Points, Restart
+from lrtui.sources.text.csv_cells import (
     Header,
     column_numbers,
     find_header,
@@ -17,9 +18,8 @@ from lrtui.sources.csv_cells import (
     split_line,
     width,
 )
-from lrtui.sources.line_trouble import LineTrouble
-from lrtui.sources.log import LogFacts, Points, Restart
-from lrtui.sources.table_series import Table, TableSeries
+from lrtui.sources.text.line_trouble import LineTrouble
+from lrtui.sources.text.table_series import Table, TableSeries
 
 
 class CsvParser:

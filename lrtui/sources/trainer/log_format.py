@@ -9,10 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from lrtui.sources.checkpoint_files import CHECKPOINT, FILE, NewestFile, StateFile, state_files
 from lrtui.sources.log import FoundLog, LogFacts, LogFormat, LogPart
 from lrtui.sources.logged_values import LARGEST_STEP, LoggedValues
-from lrtui.sources.state_file import HISTORY, UnreadableError, state_parts
+from lrtui.sources.trainer.checkpoint_files import CHECKPOINT, FILE, NewestFile, StateFile, state_files
+from lrtui.sources.trainer.state_file import HISTORY, UnreadableError, state_parts
 
 _SETTLED_SECONDS = 5.0
 """A file that is written takes less; one that can't be read for longer is damaged."""

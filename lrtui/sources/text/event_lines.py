@@ -15,9 +15,9 @@ from lrtui.run.event_json import EVENT_CLASSES, event_from_json
 from lrtui.run.events import DeadLayer, Event, Extended, Notice, RunStarted
 from lrtui.run.feed import FeedItem, Rewritten
 from lrtui.run.spec import RunSpec
-from lrtui.sources.json_rows import json_object, json_objects
-from lrtui.sources.line_trouble import LineTrouble
-from lrtui.sources.step_rows import LARGEST, MAX_GAP, StepRows
+from lrtui.sources.text.json_rows import json_object, json_objects
+from lrtui.sources.text.line_trouble import LineTrouble
+from lrtui.sources.text.step_rows import LARGEST, MAX_GAP, StepRows
 
 STEP_DONE = "step_done"
 

@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lrtui.sources.event_records import HEADER, frame
-from lrtui.sources.event_table import decode_events
+from lrtui.sources.tensorboard.event_records import HEADER, frame
+from lrtui.sources.tensorboard.event_table import decode_events
 
 TRAINING = frozenset({"train", "training"})
 TESTS = frozenset({"val", "valid", "validation", "test", "eval", "evaluation"})

@@ -8,10 +8,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from lrtui.sources.event_file import EventFile
-from lrtui.sources.event_folders import PartsBelow, event_files, event_files_of, run_folder
-from lrtui.sources.event_history import EventHistory
 from lrtui.sources.log import FoundLog, LogFacts, LogFormat, LogPart
+from lrtui.sources.tensorboard.event_file import EventFile
+from lrtui.sources.tensorboard.event_folders import PartsBelow, event_files, event_files_of, run_folder
+from lrtui.sources.tensorboard.event_history import EventHistory
 from lrtui.text.format import counted, printable
 
 # logs below this size are read at once

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from lrtui.run.minmax_pyramid import Floats
 from lrtui.sources.log import Points, Restart
-from lrtui.sources.metric_names import EPOCH_NAMES, plain_name
 from lrtui.sources.named_series import NamedSeries
-from lrtui.sources.steps_within_epochs import StepsWithinEpochs, filled
+from lrtui.sources.text.metric_names import EPOCH_NAMES, plain_name
+from lrtui.sources.text.steps_within_epochs import StepsWithinEpochs, filled
 
 Rows = NDArray[np.int64]
 Columns = Mapping[str, tuple[Rows, Floats]]

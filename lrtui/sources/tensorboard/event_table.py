@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtui.run.minmax_pyramid import Floats
-from lrtui.sources.event_records import SMALL, Bytes, Integers
-from lrtui.sources.event_wire import VARINT_KINDS, EventLayout, Scalar, Span, parse_event
 from lrtui.sources.protobuf_wire import MalformedError
+from lrtui.sources.tensorboard.event_records import SMALL, Bytes, Integers
+from lrtui.sources.tensorboard.event_wire import VARINT_KINDS, EventLayout, Scalar, Span, parse_event
 
 # layouts of events of one length, and tags of one length, that are looked for by comparing all with the first one
 MOST_LAYOUTS = 12

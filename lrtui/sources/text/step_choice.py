@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lrtui.sources.metric_names import EPOCH_NAMES, STEP_NAMES, plain_name
-from lrtui.sources.row_steps import Counted
+from lrtui.sources.text.metric_names import EPOCH_NAMES, STEP_NAMES, plain_name
+from lrtui.sources.text.row_steps import Counted
 
 _RANK = {name: rank for rank, name in enumerate((*STEP_NAMES, *EPOCH_NAMES))}
 

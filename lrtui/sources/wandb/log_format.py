@@ -12,9 +12,10 @@ from typing import Any
 
 from lrtui.sources.log import FoundLog, LogFacts, LogFormat, LogPart
 from lrtui.sources.logged_values import LoggedValues
-from lrtui.sources.metric_names import TOTAL_EPOCHS_NAMES
 from lrtui.sources.protobuf_wire import MalformedError
-from lrtui.sources.wandb_messages import (
+from lrtui.sources.text.metric_names import TOTAL_EPOCHS_NAMES
+from lrtui.sources.wandb.logged_steps import CALLS, OtherStepsError, WandbSteps
+from lrtui.sources.wandb.messages import (
     CONFIG,
     EXIT,
     HISTORY,
@@ -27,9 +28,8 @@ from lrtui.sources.wandb_messages import (
     record_kind,
     step_number,
 )
-from lrtui.sources.wandb_records import WandbRecords
-from lrtui.sources.wandb_runs import run_files, run_path
-from lrtui.sources.wandb_steps import CALLS, OtherStepsError, WandbSteps
+from lrtui.sources.wandb.records import WandbRecords
+from lrtui.sources.wandb.run_folders import run_files, run_path
 
 _QUOTED = {b'"NaN"': nan, b'"Infinity"': inf, b'"-Infinity"': -inf}
 _MOST_SETTINGS = 1_000

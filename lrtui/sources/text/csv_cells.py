@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lrtui.run.minmax_pyramid import Floats
-from lrtui.sources.json_rows import seconds_of
-from lrtui.sources.metric_names import TIME_NAMES, is_of_a_run, plain_name
 from lrtui.sources.named_series import MOST_SERIES
-from lrtui.sources.row_steps import Rows
+from lrtui.sources.text.json_rows import seconds_of
+from lrtui.sources.text.metric_names import TIME_NAMES, is_of_a_run, plain_name
+from lrtui.sources.text.row_steps import Rows
 
 MAX_COLUMNS = 2 * MOST_SERIES
 """Columns that are read: series, and columns of text or without values."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from lrtui.sources.state_file import HISTORY, UnreadableError, state_parts, step_of
+from lrtui.sources.trainer.state_file import HISTORY, UnreadableError, state_parts, step_of
 
 FILE = "trainer_state.json"
 CHECKPOINT = re.compile(r"checkpoint-(\d{1,18})")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from lrtui.sources.logged_values import LARGEST_STEP
-from lrtui.sources.metric_names import STEP_NAMES, plain_name
+from lrtui.sources.text.metric_names import STEP_NAMES, plain_name
 
 CALLS = "_step"
 """The number that wandb gives each call; a script can give it instead."""

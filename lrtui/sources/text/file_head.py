@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-from lrtui.sources.line_tail import OPEN_FLAGS
+from lrtui.sources.text.line_tail import OPEN_FLAGS
 
 _Signature = tuple[int, int, int, int]
 

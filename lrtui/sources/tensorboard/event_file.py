@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from lrtui.sources.event_records import (
+from lrtui.sources.tensorboard.event_records import (
     FRAME,
     HEADER,
     SMALL,
@@ -20,7 +20,7 @@ from lrtui.sources.event_records import (
     length_at,
     record_starts,
 )
-from lrtui.sources.event_table import EventTable, decode_events
+from lrtui.sources.tensorboard.event_table import EventTable, decode_events
 from lrtui.text.format import counted, format_size, printable
 
 BLOCK = 1 << 20

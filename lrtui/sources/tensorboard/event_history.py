@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lrtui.sources.event_folders import Part
-from lrtui.sources.event_table import Column, EventTable
 from lrtui.sources.log import Points, Restart
 from lrtui.sources.named_series import NamedSeries
+from lrtui.sources.tensorboard.event_folders import Part
+from lrtui.sources.tensorboard.event_table import Column, EventTable
 from lrtui.text.format import printable
 
 # seconds by which the events of two files must overlap to come from two writers

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from lrtui.sources.line_trouble import LineTrouble
+from lrtui.sources.text.line_trouble import LineTrouble
 
 BLOCK_BYTES = 512 << 10
 LONGEST_LINE = 1 << 20

@@ -11,13 +11,13 @@ import numpy as np
 
 from lrtui.run.events import EvalDone, RunFinished, RunStarted
 from lrtui.run.feed import Feed, FeedItem, Rewritten, StepBlock
-from lrtui.sources.csv_parser import CsvParser
-from lrtui.sources.event_lines import EventLines, is_event
-from lrtui.sources.file_head import MAX_PER_FOLDER, head_lines, remembered
-from lrtui.sources.json_rows import JSON_ERRORS, is_whole_object, json_object
-from lrtui.sources.line_tail import LineTail
 from lrtui.sources.log import FoundLog, LogFacts, LogFormat, Points, Restart
-from lrtui.sources.text_reader import TextReader
+from lrtui.sources.text.csv_parser import CsvParser
+from lrtui.sources.text.event_lines import EventLines, is_event
+from lrtui.sources.text.file_head import MAX_PER_FOLDER, head_lines, remembered
+from lrtui.sources.text.json_rows import JSON_ERRORS, is_whole_object, json_object
+from lrtui.sources.text.line_tail import LineTail
+from lrtui.sources.text.text_reader import TextReader
 
 _JSON_ENDINGS = (".jsonl", ".ndjson", ".json", ".log", ".txt", ".out")
 _CSV_ENDING = ".csv"

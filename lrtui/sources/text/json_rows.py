@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from lrtui.run.minmax_pyramid import Floats
-from lrtui.sources.metric_names import PHASE_NAMES, TEST_PHASES, TIME_NAMES, plain_name
-from lrtui.sources.printed_dict import printed_dict
-from lrtui.sources.row_steps import Rows
-from lrtui.sources.table_series import Table
+from lrtui.sources.text.metric_names import PHASE_NAMES, TEST_PHASES, TIME_NAMES, plain_name
+from lrtui.sources.text.printed_dict import printed_dict
+from lrtui.sources.text.row_steps import Rows
+from lrtui.sources.text.table_series import Table
 
 MAX_DEPTH = 8
 """Levels of nested objects that are read."""

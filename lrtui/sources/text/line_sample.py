@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from lrtui.sources.line_tail import OPEN_FLAGS
+from lrtui.sources.text.line_tail import OPEN_FLAGS
 
 LEAST_BYTES = 8 << 20
 """Size of a file that takes too long to be read at once."""

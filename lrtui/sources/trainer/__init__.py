@@ -1,0 +1,1 @@
+"""The `trainer_state.json` files of Hugging Face's Trainer."""
