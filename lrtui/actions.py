@@ -194,7 +194,7 @@ ACTIONS: tuple[Action, ...] = (
         needs_chart=True, panes=CHARTS,
     ),
     Action(
-        "metrics", "panes.choose_metrics", ("p",), "metrics", "choose metrics by name or pattern, such as grad*",
+        "metrics", "panes.choose_metrics", ("p",), "metrics", "list metrics, filter by grad*",
         panes=("accuracy",),
     ),
     Action("smoothing", "chart_view.smoothing", ("z",), "smoothing", "smoothing of the training loss", panes=("loss",)),

@@ -40,7 +40,7 @@ batch-size = 32
 optimizer = "SGD(lr=0.1)"
 at = ["epoch 2: lr*0.5", "epoch 3: undo"]
 [keys]
-pause = "p"
+pause = "w"
 """,
     )
     assert settings.faults == ()
@@ -51,7 +51,7 @@ pause = "p"
         "optimizer": "SGD(lr=0.1)",
         "at": ("epoch 2: lr*0.5", "epoch 3: undo"),
     }
-    assert settings.keys == {"pause": "p"}
+    assert settings.keys == {"pause": "w"}
 
 
 @pytest.mark.parametrize(

@@ -477,8 +477,9 @@ def test_every_action_has_an_effect_and_every_effect_an_action() -> None:
         assert names >= set(situation.refused) | set(situation.effects), situation.name
 
 
-REFUSED_FOR_OTHERS = {"code", "restart"}
-"""Refused only for the run of a log, in `test_run_sources.py`, or of a script, in `test_shown_scripts.py`."""
+REFUSED_FOR_OTHERS = {"code", "restart", "settings"}
+"""Refused only for the run of a log, in `test_run_sources.py` and `test_watched_logs.py`, or of a script, in
+`test_shown_scripts.py`."""
 
 
 def test_every_refusal_occurs_in_some_situation() -> None:
