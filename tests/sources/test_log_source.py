@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,16 @@ def test_a_log_that_has_not_grown_for_a_while_is_done(tmp_path: Path, memory: Me
     log.facts = LogFacts(is_finished=True)
     (run,) = source.runs()
     assert run.state == "done"
+
+
+@pytest.mark.parametrize(
+    "name", ["events.out.tfevents.1", "trainer_state.json", "run-a.wandb", "metrics.csv", "train.jsonl"]
+)
+def test_a_pipe_that_is_named_as_a_log_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    (source,) = open_logs([tmp_path / name])
+    reader = threading.Thread(target=source.read_all, daemon=True)
+    reader.start()
+    reader.join(10)
+    assert not reader.is_alive()
+    assert all("can't be read" in text or "has no" in text for text in source.troubles)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
+from lrtui.sources.log_file import opened, signature
 from lrtui.sources.tensorboard.event_records import (
     FRAME,
     HEADER,
@@ -57,7 +57,7 @@ class EventFile:
     def has_news(self) -> bool:
         """Return whether its size or time is not what it was when it was last read to its end."""
         try:
-            return _stamp(os.stat(self.path)) != self._stamp
+            return signature(os.stat(self.path)) != self._stamp
         except OSError:
             return bool(self._stamp)
 
@@ -65,11 +65,11 @@ class EventFile:
         """Return whether it is not the file any more that was read up to `offset`, or that part was rewritten."""
         try:
             stat = os.stat(self.path)
-            if not self._stamp or _stamp(stat) == self._stamp:
+            if not self._stamp or signature(stat) == self._stamp:
                 return False
             if stat.st_size < self.offset or (stat.st_dev, stat.st_ino) != self._stamp[:2]:
                 return True
-            with self.path.open("rb", buffering=0) as file:
+            with opened(self.path) as (file, _):
                 return any(_read(file, start, len(known)).tobytes() != known for start, known in self._known)
         except OSError:
             return False
@@ -77,8 +77,7 @@ class EventFile:
     def tables(self) -> Iterator[EventTable]:
         """Yield what has been added since the last call, block by block; where it is stopped, the next call goes on."""
         try:
-            with self.path.open("rb", buffering=0) as file:
-                stat = os.fstat(file.fileno())
+            with opened(self.path) as (file, stat):
                 self._failure = ""
                 if self._stamp and self._stamp[:2] != (stat.st_dev, stat.st_ino):
                     # it has been replaced since `is_replaced` was called
@@ -94,12 +93,12 @@ class EventFile:
                         yield table
                     if self.offset == before:
                         break
-                self._stamp = _stamp(stat)
+                self._stamp = signature(stat)
         except OSError as error:
             self._failure = f"can't be read: {error.strerror or error}"
             self._stamp = self._stamp[:2]
 
-    def _next_table(self, file: BinaryIO) -> EventTable | None:
+    def _next_table(self, file: int) -> EventTable | None:
         block = _read(file, self.offset, min(BLOCK, self.size - self.offset))
         at_end = self.offset + len(block) >= self.size
         framing = frame(block, at_end=at_end)
@@ -111,7 +110,7 @@ class EventFile:
         self.offset += framing.stop
         return table
 
-    def _large_record(self, file: BinaryIO, block: Bytes) -> EventTable | None:
+    def _large_record(self, file: int, block: Bytes) -> EventTable | None:
         """Read or skip a record that is not a small one; change nothing if there is no complete record."""
         length = length_at(block, 0)
         if length is None:
@@ -158,7 +157,7 @@ class EventFile:
         self._damaged = [*self._damaged[:1], (start, stop)]
         self._damaged_places += 1
 
-    def _remember(self, file: BinaryIO) -> None:
+    def _remember(self, file: int) -> None:
         """Keep the first bytes and the last ones before the offset, by which a rewritten file is noticed."""
         last = max(0, self.offset - FINGERPRINT)
         self._known = [(start, _read(file, start, FINGERPRINT)[: self.offset - start].tobytes()) for start in {0, last}]
@@ -188,8 +187,8 @@ class EventFile:
     def sample(self, windows: int) -> EventTable | None:
         """Return what is in evenly spread windows and at the end of the file; None if it can't be read."""
         try:
-            with self.path.open("rb", buffering=0) as file:
-                size = os.fstat(file.fileno()).st_size
+            with opened(self.path) as (file, stat):
+                size = stat.st_size
                 spread = np.linspace(0, max(0, size - LAST_WINDOW - WINDOW), max(1, windows)).astype(np.int64).tolist()
                 blocks = [_read(file, start, WINDOW) for start in spread]
                 blocks.append(_read(file, max(0, size - LAST_WINDOW), LAST_WINDOW))
@@ -202,9 +201,5 @@ class EventFile:
         return decode_events(data, starts[whole] + HEADER, lengths[whole])
 
 
-def _stamp(stat: os.stat_result) -> tuple[int, ...]:
-    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
-
-
-def _read(file: BinaryIO, start: int, length: int) -> Bytes:
-    return np.frombuffer(os.pread(file.fileno(), length, start), np.uint8)
+def _read(file: int, start: int, length: int) -> Bytes:
+    return np.frombuffer(os.pread(file, length, start), np.uint8)

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lrtui.sources.log_file import opened, read_bytes
 from lrtui.sources.tensorboard.event_records import HEADER, frame
 from lrtui.sources.tensorboard.event_table import decode_events
 
@@ -168,8 +169,8 @@ def _contents_of(path: Path) -> _Contents:
 
 @lru_cache(4096)
 def _start_of(path: Path, size: int) -> _Contents:
-    with path.open("rb", buffering=0) as file:
-        data = np.frombuffer(file.read(size), np.uint8)
+    with opened(path) as (handle, _):
+        data = np.frombuffer(read_bytes(handle, size), np.uint8)
     framing = frame(data, at_end=True)
     table = decode_events(data, framing.starts + HEADER, framing.lengths)
     has_one_value_each = size < LOOKED_AT and all(len(column.steps) == 1 for column in table.columns.values())

@@ -8,9 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-from lrtui.sources.text.line_tail import OPEN_FLAGS
-
-_Signature = tuple[int, int, int, int]
+from lrtui.sources.log_file import Signature, opened, signature
 
 HEAD_BYTES = 64 << 10
 HEAD_LINES = 200
@@ -21,25 +19,25 @@ MAX_PER_FOLDER = 5_000
 
 def head_lines(path: Path) -> list[str]:
     """Return the lines in the first bytes of a file, without a last one that is cut; none if it can't be read."""
-    signature = _signature(path)
-    return [] if signature is None else list(_head_lines(path, signature))
+    found = _signature(path)
+    return [] if found is None else list(_head_lines(path, found))
 
 
 def remembered(judge: Callable[[Path], bool]) -> Callable[[Path], bool]:
     """Return a function that judges a file by its first lines, with a memory of files that have not changed."""
 
     @lru_cache(maxsize=16_384)
-    def known(path: Path, _: _Signature) -> bool:
+    def known(path: Path, _: Signature) -> bool:
         return judge(path)
 
     def judged(path: Path) -> bool:
-        signature = _signature(path)
-        return signature is not None and known(path, signature)
+        found = _signature(path)
+        return found is not None and known(path, found)
 
     return judged
 
 
-def _signature(path: Path) -> _Signature | None:
+def _signature(path: Path) -> Signature | None:
     """Return what changes when a file does; None for what is no file, such as a pipe, which would wait."""
     try:
         status = os.stat(path)
@@ -47,18 +45,15 @@ def _signature(path: Path) -> _Signature | None:
         return None
     if not stat.S_ISREG(status.st_mode):
         return None
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    return signature(status)
 
 
 # several formats look at the same file
 @lru_cache(maxsize=16)
-def _head_lines(path: Path, _: _Signature) -> tuple[str, ...]:
+def _head_lines(path: Path, _: Signature) -> tuple[str, ...]:
     try:
-        handle = os.open(path, OPEN_FLAGS)
-        try:
+        with opened(path) as (handle, _status):
             data = os.read(handle, HEAD_BYTES)
-        finally:
-            os.close(handle)
     except OSError:
         return ()
     is_cut = len(data) == HEAD_BYTES

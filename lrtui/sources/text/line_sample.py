@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
-from lrtui.sources.text.line_tail import OPEN_FLAGS
+from lrtui.sources.log_file import opened
 
 LEAST_BYTES = 8 << 20
 """Size of a file that takes too long to be read at once."""
@@ -17,22 +16,16 @@ _ENDS_BYTES, _PLACES, _PLACE_BYTES = 32 << 10, 64, 8 << 10
 def sample_lines(path: Path) -> bytes:
     """Return the first lines of a large file, some in between and its last ones; nothing of a smaller file."""
     try:
-        handle = os.open(path, OPEN_FLAGS)
+        with opened(path) as (handle, status):
+            size = status.st_size
+            if size < LEAST_BYTES:
+                return b""
+            parts = [_lines_at(handle, 0, _ENDS_BYTES)]
+            between = (size - 2 * _ENDS_BYTES) / _PLACES
+            parts += [_lines_at(handle, int(_ENDS_BYTES + place * between), _PLACE_BYTES) for place in range(_PLACES)]
+            parts.append(_lines_at(handle, size - _ENDS_BYTES, _ENDS_BYTES))
     except OSError:
         return b""
-    try:
-        status = os.fstat(handle)
-        size = status.st_size
-        if not stat.S_ISREG(status.st_mode) or size < LEAST_BYTES:
-            return b""
-        parts = [_lines_at(handle, 0, _ENDS_BYTES)]
-        between = (size - 2 * _ENDS_BYTES) / _PLACES
-        parts += [_lines_at(handle, int(_ENDS_BYTES + place * between), _PLACE_BYTES) for place in range(_PLACES)]
-        parts.append(_lines_at(handle, size - _ENDS_BYTES, _ENDS_BYTES))
-    except OSError:
-        return b""
-    finally:
-        os.close(handle)
     return b"".join(parts).removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"")
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from lrtui.sources.log_file import opened, read_bytes, signature
 from lrtui.sources.text.line_trouble import LineTrouble
 
 BLOCK_BYTES = 512 << 10
@@ -19,8 +19,6 @@ QUIET_SECONDS = 2.0
 
 _HEAD_BYTES, _TAIL_BYTES = 1024, 256
 _BOM = b"\xef\xbb\xbf"
-# a path may be a pipe, which would block
-OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +70,15 @@ class LineTail:
             status = os.stat(self._path)
         except OSError:
             return self._seen is not None or not self._error
-        return _signature(status) != self._seen or bool(
-            self._carry and not self._was_offered and self._is_quiet(status)
-        )
+        return signature(status) != self._seen or bool(self._carry and not self._was_offered and self._is_quiet(status))
 
     def read(self) -> LineBlock:
         """Return new lines, at most those in the next BLOCK_BYTES."""
         try:
-            handle = os.open(self._path, OPEN_FLAGS)
+            with opened(self._path) as (handle, status):
+                return self._read(handle, status)
         except OSError as error:
             return self._failed(error.strerror or str(error))
-        try:
-            status = os.fstat(handle)
-            if not stat.S_ISREG(status.st_mode):
-                return self._failed("it is not a file")
-            return self._read(handle, status)
-        except OSError as error:
-            return self._failed(error.strerror or str(error))
-        finally:
-            os.close(handle)
 
     def take_open(self) -> None:
         """Take the open line as complete; if it grows after all, the file is read from its start again."""
@@ -113,22 +101,22 @@ class LineTail:
         return LineBlock()
 
     def _read(self, handle: int, status: os.stat_result) -> LineBlock:
-        signature = _signature(status)
-        if signature != self._seen:
+        now = signature(status)
+        if now != self._seen:
             self._changed_at, self._was_offered = time.monotonic(), False
-        is_other_file = self._seen is not None and signature[:2] != self._seen[:2]
-        self._seen, self._error = signature, ""
+        is_other_file = self._seen is not None and now[:2] != self._seen[:2]
+        self._seen, self._error = now, ""
         from_start = self._has_started and (is_other_file or self._is_rewritten(handle, status.st_size))
         if from_start:
             self._forget()
         self._has_started = True
         os.lseek(handle, self._position, os.SEEK_SET)
-        raw = _read_all(handle, BLOCK_BYTES)
+        raw = read_bytes(handle, BLOCK_BYTES)
         if self._is_open_taken and not self._accepts(raw):
             # the open line went on
             self._forget()
             os.lseek(handle, 0, os.SEEK_SET)
-            raw, from_start = _read_all(handle, BLOCK_BYTES), True
+            raw, from_start = read_bytes(handle, BLOCK_BYTES), True
         self._position += len(raw)
         if len(self._head) < _HEAD_BYTES:
             self._head = (self._head + raw)[:_HEAD_BYTES]
@@ -154,10 +142,10 @@ class LineTail:
         if size < self._position:
             return True
         os.lseek(handle, 0, os.SEEK_SET)
-        if _read_all(handle, len(self._head)) != self._head:
+        if read_bytes(handle, len(self._head)) != self._head:
             return True
         os.lseek(handle, self._position - len(self._tail), os.SEEK_SET)
-        return _read_all(handle, len(self._tail)) != self._tail
+        return read_bytes(handle, len(self._tail)) != self._tail
 
     def _accepts(self, raw: bytes) -> bool:
         """Return whether the file goes on with a line break, which ends the line that was taken."""
@@ -222,16 +210,3 @@ class LineTail:
 
     def _note_long_line(self, line: int) -> None:
         self._lines.add(line, f"it is longer than {LONGEST_LINE >> 20} MB")
-
-
-def _signature(status: os.stat_result) -> tuple[int, int, int, int]:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _read_all(handle: int, count: int) -> bytes:
-    """Return the next bytes, fewer at the end of the file."""
-    parts: list[bytes] = []
-    while count and (part := os.read(handle, count)):
-        parts.append(part)
-        count -= len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lrtui.sources.log_file import opened, read_bytes
+
 HISTORY = "log_history"
 
 _CHUNK_BYTES = 1 << 20
@@ -33,8 +35,8 @@ def step_of(path: Path) -> int:
     Raises:
         OSError: if the file can't be read.
     """
-    with path.open("rb") as file:
-        found = _GLOBAL_STEP.search(file.read(_HEAD_BYTES))
+    with opened(path) as (handle, _):
+        found = _GLOBAL_STEP.search(read_bytes(handle, _HEAD_BYTES))
     return int(found[1]) if found else -1
 
 

@@ -7,12 +7,13 @@ with chunks, each of which is a record or a part of one.
 from __future__ import annotations
 
 import os
-import stat
 import struct
 import time
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+
+from lrtui.sources.log_file import opened, read_bytes, signature
 
 _HEADER = b":W&B\xe1\xbe"
 """Followed by the version of the format, one byte, which has always been 0."""
@@ -24,8 +25,6 @@ _WHOLE, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 _LARGEST_RECORD = 64 << 20
 _SETTLED_SECONDS = 5.0
 """A record that is being written is complete sooner."""
-# the path may be a pipe, which would block
-_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ class WandbRecords:
         """Return whether `read` may return something new; costs one look at the file's size and time."""
         try:
             status = os.stat(self.path)
-            if _signature(status) != self._seen:
+            if signature(status) != self._seen:
                 return True
             return self._cut_at is not None and not self._is_cut_said and self._is_settled(status)
         except OSError:
@@ -100,36 +99,28 @@ class WandbRecords:
     def read(self) -> RecordBlock:
         """Return new records, at most those in the next 256 KB."""
         try:
-            handle = os.open(self.path, _OPEN_FLAGS)
+            with opened(self.path) as (handle, status):
+                return self._read(handle, status)
         except OSError as error:
             return self._fail(error.strerror or str(error))
-        try:
-            status = os.fstat(handle)
-            if not stat.S_ISREG(status.st_mode):
-                return self._fail("it is not a file")
-            return self._read(handle, status)
-        except OSError as error:
-            return self._fail(error.strerror or str(error))
-        finally:
-            os.close(handle)
 
     def _fail(self, reason: str) -> RecordBlock:
         self._error, self._seen = f"{self.path} can't be read: {reason}.", None
         return RecordBlock([])
 
     def _read(self, handle: int, status: os.stat_result) -> RecordBlock:
-        signature = _signature(status)
+        now = signature(status)
         head = os.read(handle, max(len(self._head), 64))
         is_other = status.st_size < self._position or not head.startswith(self._head)
-        if self._seen is not None and (is_other or signature[:2] != self._seen[:2]):
+        if self._seen is not None and (is_other or now[:2] != self._seen[:2]):
             self.read_again()
             from_start = True
         else:
             from_start = False
         self._head = head
-        if signature != self._seen:
+        if now != self._seen:
             self._changed_at = time.monotonic()
-        self._seen, self._error = signature, ""
+        self._seen, self._error = now, ""
         if self._position == 0:
             if head[:_HEADER_BYTES] != _HEADER + b"\0":
                 if len(head) >= _HEADER_BYTES or not _HEADER.startswith(head[: len(_HEADER)]):
@@ -137,7 +128,7 @@ class WandbRecords:
                 return RecordBlock([], from_start)
             self._position = _HEADER_BYTES
         os.lseek(handle, self._position, os.SEEK_SET)
-        data = _read_all(handle, _READ_BYTES)
+        data = read_bytes(handle, _READ_BYTES)
         before = self._position
         records = self._split(data)
         is_at_end = len(data) < _READ_BYTES
@@ -214,16 +205,3 @@ def _is_intact(data: bytes, at: int) -> bool:
     if end > len(data) or not _WHOLE <= kind <= _LAST:
         return False
     return bool(zlib.crc32(data[at + 6 : end]) == checksum)
-
-
-def _signature(status: os.stat_result) -> tuple[int, int, int, int]:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _read_all(handle: int, count: int) -> bytes:
-    """Return the next bytes, fewer at the end of the file."""
-    parts: list[bytes] = []
-    while count and (part := os.read(handle, count)):
-        parts.append(part)
-        count -= len(part)
-    return b"".join(parts)
