@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from event_logs import event_bytes, read_all, same, series_in, tensorboard_reads, write_events, write_records
 
-from lrtui.sources import event_file
+from lrtui.sources.tensorboard import event_file
 from lrtui.sources.tensorboard.event_records import masked_crc
 from lrtui.sources.tensorboard.log_format import TensorBoardReader
 
@@ -145,7 +145,7 @@ def test_an_unreadable_file_is_said_and_read_as_soon_as_it_can_be(
         def refuse(*args: object, **options: object) -> None:
             raise PermissionError(13, "Permission denied")
 
-        patched.setattr(Path, "open", refuse)
+        patched.setattr(os, "open", refuse)
         assert not reader.read(9).items
         assert reader.trouble == f"{NAME} can't be read: Permission denied."
         assert reader.sample() is None
@@ -301,7 +301,7 @@ def test_files_of_another_kind_are_said_to_be_none(tmp_path: Path) -> None:
     assert read_all(tmp_path)[1] == ""
     path.unlink()
     path.mkdir()
-    assert read_all(tmp_path)[1] == f"{NAME} can't be read: Is a directory."
+    assert read_all(tmp_path)[1] == f"{NAME} can't be read: it is not a file."
 
 
 def test_a_sample_covers_the_whole_of_a_large_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from event_logs import event_bytes, read_all, restarts_in, series_in, write_events, write_records
 
-from lrtui.sources import event_file
 from lrtui.sources.log import Points, Restart
+from lrtui.sources.tensorboard import event_file
 from lrtui.sources.tensorboard.log_format import TensorBoardReader
 
 pytestmark = pytest.mark.xdist_group("libraries")

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from event_logs import series_in
 
-from lrtui.sources import event_file
 from lrtui.sources.log import Points
+from lrtui.sources.tensorboard import event_file
 from lrtui.sources.tensorboard.event_file import EventFile
 from lrtui.sources.tensorboard.event_records import masked_crc
 from lrtui.sources.tensorboard.log_format import TensorBoardReader

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from text_logs import SeriesSoFar, reader_of
 
-from lrtui.sources import line_sample
+from lrtui.sources.text import line_sample
 from lrtui.sources.text.csv_log import CsvLogs
 from lrtui.sources.text.jsonl import JsonLines
 from lrtui.sources.text.line_sample import sample_lines

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lrtui.sources import line_tail
+from lrtui.sources.text import line_tail
 from lrtui.sources.text.line_tail import LineTail
 
 

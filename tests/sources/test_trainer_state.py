@@ -13,8 +13,9 @@ import pytest
 from example_counts import examples
 from read_logs import ReadLog, as_text, mutated
 
-from lrtui.sources import state_file, trainer_state
 from lrtui.sources.log import FoundLog
+from lrtui.sources.trainer import log_format as trainer_state
+from lrtui.sources.trainer import state_file
 from lrtui.sources.trainer.log_format import TrainerState, TrainerStateReader
 
 NAN = float("nan")

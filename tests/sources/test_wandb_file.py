@@ -12,8 +12,8 @@ from example_counts import examples
 from read_logs import ReadLog, Series, as_text, mutated
 from wandb_files import EXIT, HEADER, framed, history, history_of, metric, run
 
-from lrtui.sources import wandb_records
 from lrtui.sources.source import open_logs
+from lrtui.sources.wandb import records as wandb_records
 from lrtui.sources.wandb.log_format import WandbFile, WandbReader
 
 NAN, INF = float("nan"), float("inf")
