@@ -124,7 +124,7 @@ def environment(scratch: Path) -> dict[str, str]:
 
 def is_painted(rows: Sequence[str]) -> bool:
     """Return whether the frame of the cockpit is on the screen: its footer is painted last."""
-    return "help" in rows[-1] and "settings" in rows[-1]
+    return "help" in rows[-1] and "quit" in rows[-1]
 
 
 def chart(rows: Sequence[str], title: str) -> list[str]:

@@ -74,6 +74,9 @@ COMPLETION = "_LRTUI_COMPLETE"
 """The environment variable by which a shell asks for completions."""
 
 
+SWITCH_INTERVAL = 0.0005
+"""Seconds for which one of the threads that read and draw logs keeps the interpreter while another one needs it."""
+
 WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of writing: a full disk, an exhausted quota, a file that is too large, a device that fails."""
 
@@ -209,11 +212,20 @@ def open_cockpit(spec: RunSpec, settings: UserSettings, opening: Opening, *, in_
     """
     # no garbage collection before the first frame: it would take a tenth of the start-up time
     gc.disable()
+    watcher = None
+    if opening.watched is not None:
+        # logs are found, and a sample of them is read, while Textual is imported
+        from lrtui.tui.run_list.watcher import SourceWatcher
+
+        # each of the reads of a sample would wait 5 ms for the interpreter
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        watcher = SourceWatcher(opening.watched.open)
+        watcher.start()
     # Textual takes 0.2 s to import, and no command needs it
     from lrtui.tui.app import run_cockpit
 
     in_ascii = in_ascii or (settings.ascii if settings.ascii is not None else not has_unicode(sys.__stderr__))
-    run_cockpit(spec, settings, opening, in_ascii=in_ascii)
+    run_cockpit(spec, settings, opening, in_ascii=in_ascii, watcher=watcher)
 
 
 def check_terminal() -> None:

@@ -17,7 +17,7 @@ class WatchedLogs:
 
     Args:
         paths: where they are looked for, as the user gave them.
-        open: returns their sources; called once, in a thread, after the first frame.
+        open: returns their sources; called once, in a thread.
         only: patterns of the metrics that are shown, separated by blanks; empty for all.
     """
 

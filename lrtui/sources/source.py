@@ -140,7 +140,7 @@ class LogSource(RunSource):
             self._take_found()
         # the list of the runs comes first, without their figures
         is_list = is_first and self._finder.is_complete and len(self._logs) > FEW and until < float("inf")
-        changed = set() if is_list else self._refresh(until)
+        changed = set() if is_list else self._refresh(until, is_first=is_first and until < float("inf"))
         wall = time.time()
         for key, watched in self._logs.items():
             summary = watched.summary
@@ -180,8 +180,12 @@ class LogSource(RunSource):
         # the path itself, or the folder above a checkpoint
         return path.name or str(path)
 
-    def _refresh(self, until: float) -> set[WatchedLog]:
-        """Read the logs on screen first, then samples of the others, then all of them; return those that changed."""
+    def _refresh(self, until: float, *, is_first: bool) -> set[WatchedLog]:
+        """Read the logs on screen first, then samples of the others, then all of them; return those that changed.
+
+        Args:
+            is_first: whether samples are enough where there are some, since nothing is on screen yet.
+        """
         changed: set[WatchedLog] = set()
         newest_first = sorted(self._logs.values(), key=lambda watched: -watched.first_seen)
         in_use = [watched for watched in newest_first if watched.feeds]
@@ -208,6 +212,8 @@ class LogSource(RunSource):
             if watched.refresh(NEWS_SHARE):
                 changed.add(watched)
         for watched in unread:
+            if is_first and watched.log.is_sample:
+                continue
             while not watched.log.is_read:
                 if watched.refresh(max(min(until - time.monotonic(), SHARE), 0.02)):
                     changed.add(watched)

@@ -20,7 +20,7 @@ from textual.filter import LineFilter
 from textual.message import Message
 
 from lrtui.engine.machine_load import MachineMonitor
-from lrtui.engine.own_process import import_torch
+from lrtui.engine.own_process import import_torch, is_own_process
 from lrtui.engine.session import Session
 from lrtui.engine.time_slice import COMPUTING_SECONDS, SCREEN_SECONDS, ask_for_slices
 from lrtui.run.spec import RunSpec
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from lrtui.engine.notification import Notifier
     from lrtui.opening import Opening, WatchedLogs
     from lrtui.supervisor.process import StartedCommand
+    from lrtui.tui.run_list.watcher import SourceWatcher
 
 SIGNALS = {
     signal.SIGINT: "",
@@ -83,6 +84,7 @@ class CockpitApp(App[int]):
         read_startup_state: called in the same thread before `load`; None to skip the welcome and the offer to resume.
         output: captures what other code writes to the terminal.
         watched: logs of other programs that are listed as well.
+        watcher: reads these logs, if it was started before the cockpit was imported.
     """
 
     TITLE = "lrtui"
@@ -98,12 +100,14 @@ class CockpitApp(App[int]):
         read_startup_state: Callable[[], StartupState] | None = None,
         output: CapturedOutput | None = None,
         watched: WatchedLogs | None = None,
+        watcher: SourceWatcher | None = None,
     ) -> None:
         # Textual asks for the driver's class in its constructor
         self._output = output or CapturedOutput()
         super().__init__()
         self._session, self._view, self._start_at_once = session, view, start
         self._load, self._read_startup_state, self._watched = load, read_startup_state, watched
+        self._watcher = watcher
         self._ascii = AsciiFilter(enabled=view.ascii)
         self.exit_reason = ""
         """The reason why the cockpit ended, if the user did not quit."""
@@ -119,14 +123,25 @@ class CockpitApp(App[int]):
     def on_mount(self) -> None:
         """Show the cockpit; import torch after the first frame."""
         self._handle_signals()
-        screen = CockpitScreen(self._session, self._view, self.ask, start=self._start_at_once, watched=self._watched)
+        screen = CockpitScreen(
+            self._session,
+            self._view,
+            self.ask,
+            start=self._start_at_once,
+            watched=self._watched,
+            watcher=self._watcher,
+        )
         self.push_screen(screen)
         self._forecaster.start()
         self.call_after_refresh(self._start_loading)
 
     def _start_loading(self) -> None:
-        # the garbage collector is disabled until the first frame
+        # the garbage collector is disabled until the first frame; it would look at all that was imported at once
+        if is_own_process():
+            gc.freeze()
         gc.enable()
+        if self._watched is not None:
+            self.cockpit.open_logs()
         ask_for_slices(SCREEN_SECONDS)
         threading.Thread(target=self._load_in_thread, name="import", daemon=True).start()
 
@@ -246,13 +261,16 @@ def import_nothing() -> None:
     """Import nothing: what trains or forecasts imports torch itself, which takes 200 MB."""
 
 
-def run_cockpit(spec: RunSpec, settings: UserSettings, opening: Opening, *, in_ascii: bool) -> NoReturn:
+def run_cockpit(
+    spec: RunSpec, settings: UserSettings, opening: Opening, *, in_ascii: bool, watcher: SourceWatcher | None = None
+) -> NoReturn:
     """Run the cockpit, then end the process with its exit status.
 
     Args:
         spec: settings of the first run.
         settings: the user's settings.
         in_ascii: whether to draw with ASCII only.
+        watcher: reads the logs that are watched, if it has been started.
     """
     shown, watched = opening.command, opening.watched
     output = CapturedOutput()
@@ -271,6 +289,7 @@ def run_cockpit(spec: RunSpec, settings: UserSettings, opening: Opening, *, in_a
         read_startup_state=None if watched is not None else lambda: read_startup_state(spec, settings),
         output=output,
         watched=watched,
+        watcher=watcher,
     )
     app.set_keymap(dict(settings.keys))
     if settings.notify or settings.notify_terminal:

@@ -80,8 +80,20 @@ def terminal_backlog(app: App[object]) -> int:
         return MAX_BACKLOG + 1
     # private to Textual: a full queue would block the event loop
     driver = app._driver
-    rate = getattr(driver, "output_rate", None)
-    if isinstance(rate, OutputRate) and (rate.is_over_budget() or rate.seconds_behind() > MAX_SECONDS_BEHIND):
+    rate = _output_rate(app)
+    if rate is not None and (rate.is_over_budget() or rate.seconds_behind() > MAX_SECONDS_BEHIND):
         return MAX_BACKLOG + 1
     queue = getattr(getattr(driver, "_writer_thread", None), "_queue", None)
     return queue.qsize() if queue is not None else 0
+
+
+def forgive_output(app: App[object]) -> None:
+    """Do not count what has been written against the output budget; a slow terminal still skips frames."""
+    if (rate := _output_rate(app)) is not None:
+        rate.forgive()
+
+
+def _output_rate(app: App[object]) -> OutputRate | None:
+    # private to Textual
+    rate = getattr(app._driver, "output_rate", None)
+    return rate if isinstance(rate, OutputRate) else None

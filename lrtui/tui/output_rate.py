@@ -91,6 +91,11 @@ class OutputRate:
             self._drain(self._seconds())
             return self._recent > BUDGET
 
+    def forgive(self) -> None:
+        """Do not count what has been written against the budget."""
+        with self._lock:
+            self._recent = 0.0
+
     def _drain(self, now: float) -> None:
         self._recent = max(0.0, self._recent - BUDGET * (now - self._at))
         self._unshown = 0.0 if self._rate is None else max(0.0, self._unshown - self._rate * (now - self._at))

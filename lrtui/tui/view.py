@@ -20,6 +20,7 @@ from lrtui.text.format import printable
 from lrtui.tui.forecast import Future
 from lrtui.tui.pending import PendingCommands
 from lrtui.tui.run_list.source_runs import ShownRun, SourceRun, SourceRuns, key_of, race_of
+from lrtui.tui.run_list.watcher import SourceWatcher
 from lrtui.tui.screens.picker.candidates import PickerCandidates
 from lrtui.tui.x_axis import Viewport
 
@@ -206,7 +207,7 @@ class Scene:
     replaced: Mapping[int, Future] = field(default_factory=dict)
     one_pane: bool = False
     columns: int = 0
-    source_runs: SourceRuns = field(default_factory=SourceRuns)
+    source_runs: SourceRuns = field(default_factory=lambda: SourceRuns(SourceWatcher()))
     finding: Finding | None = None
     better: Future | None = None
 

@@ -91,7 +91,7 @@ def test_the_cockpit_opens_with_the_settings_and_starts_a_given_schedule(
 ) -> None:
     opened: list[tuple[RunSpec, bool]] = []
 
-    def run_cockpit(spec: RunSpec, settings: object, opening: Opening, *, in_ascii: bool) -> NoReturn:
+    def run_cockpit(spec: RunSpec, settings: object, opening: Opening, *, in_ascii: bool, watcher: object) -> NoReturn:
         opened.append((spec, opening.starts))
         # the process ends there
         raise SystemExit(143)

@@ -118,7 +118,7 @@ def test_on_a_terminal_the_cockpit_opens_on_the_logs(
 ) -> None:
     opened: list[tuple[RunSpec, Opening]] = []
 
-    def run_cockpit(spec: RunSpec, settings: object, opening: Opening, *, in_ascii: bool) -> NoReturn:
+    def run_cockpit(spec: RunSpec, settings: object, opening: Opening, *, in_ascii: bool, watcher: object) -> NoReturn:
         opened.append((spec, opening))
         raise SystemExit(0)
 

@@ -115,6 +115,18 @@ def test_a_sample_is_shown_until_everything_is_read(tmp_path: Path, memory: Memo
     assert state.loss.values.tolist() == [1.0] * 1_000
 
 
+def test_the_first_call_returns_a_sample_and_the_next_ones_read_on(tmp_path: Path, memory: MemoryFormat) -> None:
+    log = memory.create(tmp_path / "large.mem")
+    log.sample = [points("train/loss", [0, 500, 999], [3.0, 2.0, 1.0])]
+    log.add("train/loss", range(2_000), [1.0] * 2_000)
+    memory.create(tmp_path / "small.mem").add("train/loss", range(10), [1.0] * 10)
+    source = opened(tmp_path, memory)
+    assert {run.id.key: run.step for run in source.runs()} == {"large.mem": 999, "small.mem": 9}
+    assert not source.is_read
+    assert {run.id.key: run.step for run in source.runs()} == {"large.mem": 1999, "small.mem": 9}
+    assert source.is_read
+
+
 def test_a_rewritten_log_replaces_the_values(tmp_path: Path, memory: MemoryFormat) -> None:
     log = memory.create(tmp_path / "one.mem")
     log.add("train/loss", range(10), [1.0] * 10)

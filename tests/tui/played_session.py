@@ -20,6 +20,7 @@ from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_schedule
 from lrtui.tui.app import CockpitApp
 from lrtui.tui.forecast import CurveRequest, CurveResult
+from lrtui.tui.run_list.watcher import SourceWatcher
 from lrtui.tui.view import View
 
 
@@ -103,9 +104,10 @@ class PlayedApp(CockpitApp):
         *,
         start: bool = False,
         watched: WatchedLogs | None = None,
+        watcher: SourceWatcher | None = None,
     ) -> None:
         view = view or View(RunSpec(), selected=len(session.runs) or None)
-        super().__init__(session, view, start=start, load=lambda: None, watched=watched)
+        super().__init__(session, view, start=start, load=lambda: None, watched=watched, watcher=watcher)
         self.session, self.view = session, view
         self.asked: list[CurveRequest] = []
         self.curve: Callable[[CurveRequest], CurveResult] = drawn_curve

@@ -97,6 +97,15 @@ def test_the_repaint_of_a_large_screen_holds_up_frames_for_three_seconds_at_most
     assert not line.rate.is_over_budget()
 
 
+def test_what_is_forgiven_holds_up_no_frame_unless_the_terminal_is_slow() -> None:
+    line = Line()
+    line.write(MAX_RECENT, 4.0)
+    behind = line.rate.seconds_behind()
+    line.rate.forgive()
+    assert not line.rate.is_over_budget()
+    assert line.rate.seconds_behind() == behind > 1.0
+
+
 def test_the_metered_file_flushes() -> None:
     line, file = Line(), io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=False)
     line.rate.queued(6)

@@ -19,7 +19,7 @@ from textual.pilot import Pilot
 
 from lrtui.actions import ACTIONS_BY_NAME, footer_entries
 from lrtui.run.events import StepDone
-from lrtui.run.feed import ListFeed
+from lrtui.run.feed import FeedItem, ListFeed, Rewritten
 from lrtui.run.source import RunId, RunSource, RunSummary, run_started
 from lrtui.run.spec import RunSpec
 from lrtui.store.source import open_source
@@ -28,8 +28,8 @@ from lrtui.tui.panes.frame import Frame
 from lrtui.tui.panes.header import progress_line, title_line
 from lrtui.tui.panes.settings import settings_lines
 from lrtui.tui.run_list.pane import RunList
-from lrtui.tui.run_list.source_runs import ShownRun, key_of
-from lrtui.tui.run_list.watcher import Reading, SourceWatcher, WatchRequest
+from lrtui.tui.run_list.source_runs import ShownRun, SourceRuns, key_of
+from lrtui.tui.run_list.watcher import NewEvents, Reading, SourceWatcher, WatchRequest
 from lrtui.tui.screens.code import CodeScreen
 from lrtui.tui.screens.picker.screen import PickerScreen
 from lrtui.tui.view import View
@@ -323,6 +323,14 @@ async def test_a_source_that_has_something_new_is_read_at_once(
         await until(pilot, lambda: on_screen(log_app).summary.name == "renamed")
 
 
+def next_reading(watcher: SourceWatcher) -> Reading:
+    end = time.monotonic() + 5
+    while not watcher.readings:
+        assert time.monotonic() < end, "nothing is read"
+        time.sleep(0.01)
+    return watcher.readings.popleft()
+
+
 def test_the_events_of_a_run_are_returned_before_its_source_reads_on(monkeypatch: pytest.MonkeyPatch) -> None:
     may_read = threading.Event()
 
@@ -339,20 +347,69 @@ def test_the_events_of_a_run_are_returned_before_its_source_reads_on(monkeypatch
     monkeypatch.setattr("lrtui.plugins.open_sources", lambda spec: ([source], []))
     watcher = SourceWatcher()
 
-    def next_reading() -> Reading:
-        end = time.monotonic() + 5
-        while not watcher.readings:
-            assert time.monotonic() < end, "nothing is read"
-            time.sleep(0.01)
-        return watcher.readings.popleft()
-
     watcher.request(WatchRequest(spec))
     watcher.start()
     try:
-        assert next_reading().runs is not None
+        assert next_reading(watcher).runs is not None
         watcher.request(WatchRequest(spec, {7: RunId("large.csv", 1)}, frozenset({7})))
         # the source reads now, or begins to
-        assert len(next_reading().events[7].events) == 6
+        assert len(next_reading(watcher).events[7].events) == 6
     finally:
         may_read.set()
         watcher.close()
+
+
+def test_before_the_settings_are_known_runs_are_read_once_with_their_first_events(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[str] = []
+
+    class CountedLog(LogSource):
+        def runs(self) -> Sequence[RunSummary]:
+            calls.append("runs")
+            return super().runs()
+
+    def open_settings(spec: RunSpec) -> tuple[list[RunSource], list[str]]:
+        calls.append("settings")
+        return [LogSource("other.csv", 3)], []
+
+    monkeypatch.setattr("lrtui.plugins.open_sources", open_settings)
+    watcher = SourceWatcher(lambda: [CountedLog("given.csv", 5)])
+    watcher.start()
+    try:
+        found = next_reading(watcher).runs
+        assert found is not None
+        assert [run.key for run in found] == [1, "broken"]
+        opened = {7: RunId("given.csv", 1)}
+        watcher.request(WatchRequest(None, opened, frozenset({7})))
+        assert len(next_reading(watcher).events[7].events) == 6
+        assert calls == ["runs"]
+        watcher.request(WatchRequest(RunSpec(), opened, frozenset({7})))
+        both = next_reading(watcher).runs
+        assert both is not None
+        assert {run.source for run in both} == {"given.csv", "other.csv"}
+        assert calls[:2] == ["runs", "settings"]
+    finally:
+        watcher.close()
+
+
+def test_the_steps_that_replace_a_sample_are_drawn_at_once() -> None:
+    watcher = SourceWatcher()
+    runs = SourceRuns(watcher)
+    summary = RunSummary(id=RunId("large.csv", 1))
+
+    def read(*events: FeedItem, from_start: bool = False) -> bool:
+        watcher.readings.append(Reading(None, "", {1: NewEvents(from_start, events)}))
+        runs.poll()
+        return runs.take_opened()
+
+    watcher.readings.append(Reading({summary.id: summary}, "", {}))
+    runs.poll()
+    runs.follow(RunSpec(), list(runs.summaries))
+    step = StepDone(seq=1, step=0, seconds=0.0, epoch=1, batch=0, loss=2.0, lrs=(0.1,))
+    assert read(run_started(), step, from_start=True)
+    assert not read(replace(step, seq=2, step=1))
+    assert read(Rewritten(0, -1), run_started(), step)
+    # those that come later wait for their turn, and so do those of which only the newest are replaced
+    assert not read(Rewritten(0, -1), run_started(), step)
+    assert not read(Rewritten(0, 0), step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,8 +29,10 @@ from lrtui.tui.panes.metrics import AccuracyPane, metric_names
 from lrtui.tui.panes.settings import Settings
 from lrtui.tui.run_list.log_labels import fitted_labels, log_labels
 from lrtui.tui.run_list.pane import RunList
+from lrtui.tui.run_list.source_runs import label_of
+from lrtui.tui.run_list.watcher import SourceWatcher
 from lrtui.tui.screens.metrics import MetricsScreen
-from lrtui.tui.view import View
+from lrtui.tui.view import Scene, View
 
 READ_ONLY = "This run is read-only: lrtui watches its log."
 
@@ -144,6 +147,28 @@ def list_text(app: PlayedApp) -> str:
 def shown_steps(app: PlayedApp) -> int:
     run = app.cockpit.scene.run
     return run.state.step if run is not None else 0
+
+
+async def test_a_log_that_is_found_while_the_cockpit_is_imported_is_in_the_first_frame(tmp_path: Path) -> None:
+    source = LogsSource("/logs", "run_16", "run_17")
+    watched = WatchedLogs(("runs",), lambda: [source])
+    watcher = SourceWatcher(watched.open)
+    watcher.start()
+    while not watcher.readings:
+        time.sleep(0.01)
+    view = View(RunSpec(store=str(tmp_path)), watched=watched.paths)
+    app, drawn = PlayedApp(PlayedSession(), view, watched=watched, watcher=watcher), list[str]()
+    show = Header.show
+
+    def noted(header: Header, scene: Scene) -> None:
+        drawn.append(label_of(scene.run) if scene.run is not None else "")
+        show(header, scene)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Header, "show", noted)
+        async with app.run_test(size=(120, 36)) as pilot:
+            await until(pilot, lambda: shown_steps(app) == 200)
+    assert drawn[0] == "run_17"
 
 
 async def test_the_newest_log_is_on_screen_with_what_was_recognized_beside_the_runs_of_the_store(watch: Watch) -> None:

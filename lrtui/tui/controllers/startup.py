@@ -36,19 +36,26 @@ class StartupController:
             self._cockpit.action_do(name)
 
     def choose_run(self) -> None:
-        """Put the live run on screen, or else the newest one, until the user has acted on a run.
+        """Put the live run on screen, or else the newest one, until the user has acted on a run."""
+        if self.select_run():
+            self._cockpit.draw_now()
+
+    def select_run(self) -> bool:
+        """Select the run that is to be on screen, without drawing it; return whether it is another one.
 
         While logs are watched, only their runs count.
         """
         source_runs = self._cockpit.source_runs
         runs = source_runs.given if self._view.watched else source_runs.summaries
         if not self._chooses_run or not runs or self._cockpit.session.runs:
-            return
+            return False
         newest_first = sorted(runs, key=lambda number: runs[number].created, reverse=True)
         live = next((number for number in newest_first if runs[number].is_live), None)
         # a run that continues in the background is live only after its process has imported torch
-        if live not in (None, self._view.selected) or self._view.selected is None:
-            self._cockpit.show_run(newest_first[0] if live is None else live)
+        if live in (None, self._view.selected) and self._view.selected is not None:
+            return False
+        self._view.select(newest_first[0] if live is None else live)
+        return True
 
     def follow_command(self) -> None:
         """Put the attached run of a command on screen when it has replaced the run that stood for the command."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -79,6 +79,8 @@ class SourceRun:
         self.number, self.summary, self.store_folder = number, summary, folder
         self._source, self._answers = source, answers
         self.state = RunState(waiting_for="reading its events")
+        self.was_replaced = False
+        """Whether all its events have been replaced: the first ones of a large log are a sample."""
 
     @property
     def is_recorded(self) -> bool:
@@ -188,10 +190,10 @@ class SourceRuns:
     negative numbers, so that the ids of two sources can't collide.
 
     Args:
-        open_given: returns sources that are read besides those of the settings.
+        watcher: reads the sources; it may have been started.
     """
 
-    def __init__(self, open_given: Callable[[], Sequence[RunSource]] | None = None) -> None:
+    def __init__(self, watcher: SourceWatcher) -> None:
         self.summaries: Mapping[int, RunSummary] = {}
         """All runs by number."""
         self.newest_race = 0
@@ -200,7 +202,7 @@ class SourceRuns:
         """Why something can't be read; empty if everything can."""
         self.version = 0
         """Increases with every change of the summaries or the trouble."""
-        self._has_opened = False
+        self._has_opened = self._is_started = False
         self._spec: RunSpec | None = None
         self._folder: Path | None = None
         self._taken: Collection[int] = ()
@@ -210,14 +212,15 @@ class SourceRuns:
         """Ticket and run by number, most recently shown last; a run that is opened again gets a new one, so that late
         events for the old one are dropped."""
         self._tickets = count(1)
+        self._followed: frozenset[int] = frozenset()
         self._answers: deque[str] = deque()
         self._request = WatchRequest()
-        self._watcher = SourceWatcher(open_given)
+        self._watcher = watcher
 
     @property
     def runs(self) -> dict[int, SourceRun]:
         """The runs whose events are followed, by number."""
-        return {run.number: run for ticket, run in self._opened.values() if ticket in self._request.followed}
+        return {run.number: run for ticket, run in self._opened.values() if ticket in self._followed}
 
     @property
     def given(self) -> dict[int, RunSummary]:
@@ -226,8 +229,11 @@ class SourceRuns:
         return {number: run for number, run in self.summaries.items() if run.id.source in given}
 
     def start(self) -> None:
-        """Start reading the sources, if they aren't read yet."""
+        """Start reading the sources, if they aren't read yet; a watcher that was started before reads on."""
         self._watcher.start()
+        if not self._is_started:
+            self._is_started = True
+            self._update_request()
 
     def close(self) -> None:
         """Stop reading; returns immediately."""
@@ -251,10 +257,14 @@ class SourceRuns:
             self._opened[number] = self._opened.pop(number)
         for number in list(self._opened)[: max(0, len(self._opened) - max(MAX_OPENED, len(wanted)))]:
             del self._opened[number]
+        self._followed = frozenset(self._opened[number][0] for number in wanted)
+        self._update_request()
+
+    def _update_request(self) -> None:
         request = WatchRequest(
-            spec,
+            self._spec if self._is_started else None,
             {ticket: run.summary.id for ticket, run in self._opened.values()},
-            frozenset(self._opened[number][0] for number in wanted),
+            self._followed,
         )
         if request != self._request:
             self._request = request
@@ -285,8 +295,10 @@ class SourceRuns:
         by_ticket = dict(self._opened.values())
         for ticket, new in reading.events.items():
             if ticket in by_ticket:
-                by_ticket[ticket].fold(new)
-                self._has_opened = self._has_opened or new.from_start
+                run = by_ticket[ticket]
+                run.fold(new)
+                self._has_opened |= new.from_start or (new.replaces_all and not run.was_replaced)
+                run.was_replaced |= new.replaces_all
                 has_changed = True
         return has_changed
 
@@ -297,7 +309,7 @@ class SourceRuns:
         return self._numbers[run]
 
     def take_opened(self) -> bool:
-        """Return whether the first events of a run have come since the last call."""
+        """Return whether the first events of a run, or all of them after a sample, have come since the last call."""
         has_opened, self._has_opened = self._has_opened, False
         return has_opened
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lrtui.run.errors import LrtuiError
-from lrtui.run.feed import FeedItem, StepBlock
+from lrtui.run.feed import FeedItem, Rewritten, StepBlock
 from lrtui.run.source import RunId, RunSource, RunSummary
 from lrtui.run.spec import RunSpec
 
@@ -24,8 +24,8 @@ INTERVAL = 1.0
 SHORTEST_INTERVAL = 0.05
 """Seconds from one reading to the next one when a source has something new sooner."""
 
-STEPS_PER_READING = 20_000
-"""Maximum number of events of a run per reading; folding them takes the UI thread a few milliseconds."""
+STEPS_PER_READING = 60_000
+"""Maximum number of events of a run per reading: all that a log returns one by one, folded in some 20 ms."""
 
 MAX_PAUSE = 64
 """Maximum number of readings for which a run is skipped after its events could not be read."""
@@ -56,6 +56,11 @@ class NewEvents:
 
     from_start: bool
     events: tuple[FeedItem, ...]
+
+    @property
+    def replaces_all(self) -> bool:
+        """Whether they replace all events that were returned before."""
+        return bool(self.events) and isinstance(first := self.events[0], Rewritten) and first.seq < 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,8 @@ class SourceWatcher:
         self._given_sources: Sequence[RunSource] = ()
         self._request = WatchRequest()
         self._opened_for: RunSpec | None = None
+        self._reads_on = False
+        """Whether a reading ended before everything was looked at."""
         self._open_trouble: Sequence[str] = ()
         self._runs: dict[str, Sequence[RunSummary]] = {}
         self._feeds: dict[int, Feed] = {}
@@ -102,7 +109,9 @@ class SourceWatcher:
         self._thread = threading.Thread(target=self._work, name="sources", daemon=True)
 
     def start(self) -> None:
-        """Start reading; does nothing from the second call on."""
+        """Start reading; does nothing from the second call on. Until a request has settings, the runs of the sources
+        that are not those of the settings are read once, and then no more than the first events of runs.
+        """
         if self._thread.ident is None:
             self._thread.start()
 
@@ -128,7 +137,10 @@ class SourceWatcher:
             if reading.runs is not None or reading.events or reading.trouble != trouble:
                 self.readings.append(reading)
                 trouble = reading.trouble
-            if any(map(_is_full, reading.events.values())):
+            if self._request.spec is None:
+                self._requested.wait()
+                continue
+            if self._reads_on or any(map(_is_full, reading.events.values())):
                 continue
             self._woken.wait(INTERVAL)
             # a source may have something new all the time
@@ -137,11 +149,18 @@ class SourceWatcher:
             source.close()
 
     def _read(self, request: WatchRequest, last_trouble: str) -> Reading:
-        has_changed = request.spec != self._opened_for and self._open(request.spec)
-        # a source may take a while to read on, and what it has already read of a run is wanted on the screen
+        # the sources of the settings may take a while to open, and the others to read on: what has already been read of
+        # a run is wanted on the screen
         unread = request.followed - self._feeds.keys() - self._failures.keys()
-        if not has_changed and (first := self._read_events(request, unread)):
+        self._reads_on = True
+        if (first := self._read_events(request, unread)) or (request.spec is None and self.sources):
             return Reading(None, last_trouble, first)
+        has_changed = False
+        if self._open_given is not None:
+            self._use(self._given())
+            self._reads_on = request.spec is not None
+        else:
+            has_changed, self._reads_on = request.spec != self._opened_for and self._open(request.spec), False
         trouble = list(self._open_trouble)
         for name, source in self.sources.items():
             try:
@@ -165,7 +184,11 @@ class SourceWatcher:
 
         self._opened_for = spec
         found, self._open_trouble = open_sources(spec) if spec is not None else ([], [])
-        sources = {source.name: source for source in [*found, *self._given()]}
+        return self._use([*found, *self._given()])
+
+    def _use(self, opened: Sequence[RunSource]) -> bool:
+        """Read these sources from now on; return whether a source was closed."""
+        sources = {source.name: source for source in opened}
         gone = self.sources.keys() - sources.keys()
         for name, source in self.sources.items():
             # a source that is already open is kept, since its feeds have positions; the new object is closed instead

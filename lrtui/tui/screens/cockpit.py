@@ -24,7 +24,14 @@ from lrtui.tui.background import BackgroundScreen
 from lrtui.tui.compositor import PartialCompositor
 from lrtui.tui.controllers import Controllers
 from lrtui.tui.forecast import CurveRequest, CurveResult, Forecasts
-from lrtui.tui.frame_clock import OPENING_INTERVAL, OPENING_TICKS, TEXT_INTERVAL, FrameClock, terminal_backlog
+from lrtui.tui.frame_clock import (
+    OPENING_INTERVAL,
+    OPENING_TICKS,
+    TEXT_INTERVAL,
+    FrameClock,
+    forgive_output,
+    terminal_backlog,
+)
 from lrtui.tui.panes.advice_line import AdviceLine
 from lrtui.tui.panes.chart_pane import ChartPane
 from lrtui.tui.panes.footer import Footer
@@ -35,6 +42,7 @@ from lrtui.tui.panes.settings import SettingsPane
 from lrtui.tui.panes.tabs import Tabs
 from lrtui.tui.run_list.pane import RunList, RunsPane
 from lrtui.tui.run_list.source_runs import ShownRun, SourceRuns
+from lrtui.tui.run_list.watcher import SourceWatcher
 from lrtui.tui.startup import StartupState
 from lrtui.tui.view import Scene, View, preview_batches_per_epoch
 
@@ -53,6 +61,7 @@ class CockpitScreen(BackgroundScreen[None]):
         start: whether to start the next run immediately.
         seconds: a clock for the rate of drawing.
         watched: logs of other programs that are listed as well.
+        watcher: reads these logs, if it was started before the cockpit was imported.
     """
 
     CSS_PATH = "cockpit.tcss"
@@ -71,11 +80,12 @@ class CockpitScreen(BackgroundScreen[None]):
         start: bool = False,
         seconds: Callable[[], float] = time.monotonic,
         watched: WatchedLogs | None = None,
+        watcher: SourceWatcher | None = None,
     ) -> None:
         super().__init__()
         self._compositor = PartialCompositor()
         self.session, self.view, self.ask = session, view, ask
-        self.source_runs = SourceRuns(watched.open if watched is not None else None)
+        self.source_runs = SourceRuns(watcher or SourceWatcher(watched.open if watched is not None else None))
         self.controllers = Controllers(self)
         self._start_at_once = start
         self._forecasts = Forecasts(ask)
@@ -112,11 +122,14 @@ class CockpitScreen(BackgroundScreen[None]):
         self.controllers.panes.focus(PANES[0].name)
         self.set_interval(TEXT_INTERVAL, self._tick)
         if self.view.watched:
-            self.call_after_refresh(self._open_logs)
+            # a run that has been found by now is in the first frame, and so are its first events
+            self.source_runs.poll()
+            if self.controllers.startup.select_run():
+                self._follow()
         if self._start_at_once:
             self.controllers.runs.start(self.view.spec)
 
-    def _open_logs(self) -> None:
+    def open_logs(self) -> None:
         """Read the logs at once; a run is found, chosen, opened and drawn in as many ticks."""
         self.source_runs.start()
         self.set_interval(OPENING_INTERVAL, self._tick, repeat=OPENING_TICKS)
@@ -171,12 +184,15 @@ class CockpitScreen(BackgroundScreen[None]):
         due = self._clock.due(terminal_backlog(self.app), covered=self.app.screen is not self)
         if due != "nothing":
             self._draw(charts=due == "all")
-        # after the first frame, since this reads the entry points of all installed packages
-        self.source_runs.start()
+        if not self.view.watched:
+            # after the first frame, since this reads the entry points of all installed packages
+            self.source_runs.start()
         self.controllers.startup.choose_run()
         self.controllers.startup.follow_command()
         if self.source_runs.take_opened():
             self.draw_now()
+            # the user has asked for these frames, and what follows them is not to wait for it
+            self.call_after_refresh(forgive_output, self.app)
         for answer in self.source_runs.take_answers():
             self.say(answer)
         self.query_one(SettingsPane).show_machine(self.view)
@@ -220,12 +236,16 @@ class CockpitScreen(BackgroundScreen[None]):
         self._show_refusals()
         self._drawn_version = self.view.version
 
-    def _request_data(self) -> None:
-        """Request what the next frames need: events of runs of sources, and forecasts."""
+    def _follow(self) -> None:
+        """Request the events of the runs of sources that are drawn."""
         folder = store_folder(self.view.spec.store)
         numbers = {run.number for run in self.session.runs}
         elsewhere = {run.number for run in self.session.runs if run.store_folder not in (None, folder)}
         self.source_runs.follow(self.view.spec, self.view.drawn - numbers, elsewhere)
+
+    def _request_data(self) -> None:
+        """Request what the next frames need: events of runs of sources, and forecasts."""
+        self._follow()
         if self.view.watched and "torch" not in sys.modules:
             # forecasts need torch, which only the user's first run imports
             return
