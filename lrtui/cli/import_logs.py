@@ -18,6 +18,7 @@ from lrtui.text.format import printable
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lrtui.run.recorded_curve import RecordedCurve
     from lrtui.run.source import RunSummary
     from lrtui.sources.source import LogSource
 
@@ -63,14 +64,21 @@ def command(paths: tuple[str, ...], mappings: tuple[str, ...], name: str | None,
 
 def _import(folder: Path, source: LogSource, run: RunSummary, name: str | None) -> int:
     # imports sqlite3 and numpy, which --help does not need
+    from lrtui.sources.log_curve import curve_of_log
     from lrtui.store.log_import import RunOfLog, import_run
 
     assert run.log is not None
+    key = run.id.key
+
+    def curve() -> RecordedCurve:
+        return curve_of_log(source.log(key), None, is_over=not run.is_live)
+
     found = RunOfLog(
         run.log,
-        str(run.id.key),
+        str(key),
         run.created,
         run.created + run.seconds if run.seconds else None,
         "stopped" if run.is_live else "done",
+        curve,
     )
     return import_run(folder, found, all_items(source, run, in_full=None), name)

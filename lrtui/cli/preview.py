@@ -7,7 +7,6 @@ import json
 import math
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -132,9 +131,6 @@ def command(
         horizon = Horizon.of(spec, read_batches_per_epoch(batches_per_epoch, spec))
     elif over is not None:
         horizon, known_from = horizon_over(recorded, spec, batches_per_epoch, options["epochs"])
-        if spec.is_log and recorded.number is not None and recorded.curve is not None:
-            # the store has an lr for every step of an imported log: it was logged at least where it changes
-            recorded = replace(recorded, curve=recorded.curve.at_changes())
         check_epochs(parsed, recorded, known_from)
     else:
         horizon = Horizon.of(spec, recorded.started.batches_per_epoch)

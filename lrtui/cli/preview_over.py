@@ -214,12 +214,17 @@ def print_fit(curve: RecordedCurve) -> None:
     if found is None:
         print_prose("  no usual schedule agrees with every point within 1e-4")
         return
-    late = ", logged one step later than used" if found.offset else ""
+    late = _offset_text(found.offset)
     group = " of the first group" if curve.lrs.shape[1] > 1 else ""
     print_prose(
         f"  the lr{group} is that of {found.notation} on an optimizer with lr={found.base_lr:g}, within 1e-4 at every "
         f"point{late}"
     )
+
+
+def _offset_text(offset: int) -> str:
+    """Return at which other step than its own each lr was logged, as the end of a sentence."""
+    return f", logged one step {'later' if offset > 0 else 'earlier'} than used" if offset else ""
 
 
 def print_differences(differences: Sequence[CurveDifference]) -> None:
@@ -233,12 +238,7 @@ def print_differences(differences: Sequence[CurveDifference]) -> None:
             continue
         points = f"{difference.points:,} recorded points"
         if difference.agrees:
-            late = (
-                ""
-                if not difference.offset
-                else (f", logged one step {'later' if difference.offset > 0 else 'earlier'} than used")
-            )
-            print_prose(f"{name}agrees with all {points}{late}")
+            print_prose(f"{name}agrees with all {points}{_offset_text(difference.offset)}")
             continue
         print_prose(
             f"{name}agrees with {percent_text(difference.agreeing)} of {points} within 1e-6; "

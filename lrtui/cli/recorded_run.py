@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from lrtui.run.feed import FeedItem
     from lrtui.run.recorded_curve import RecordedCurve
     from lrtui.run.state import RunState
-    from lrtui.sources.recorded_log import RecordedLog
 
 Results = Sequence[Mapping[str, float]]
 """Test results by name, one mapping per epoch."""
@@ -75,14 +74,13 @@ def read_recorded_run(run: str, store: str | None, *, with_curve: bool) -> Recor
         UsageError: for a run that does not exist or has not started.
         StoreError: if the store can't be read.
     """
-    if os.sep in run or run in (os.curdir, os.pardir):
-        return _read_log(Path(run))
     try:
+        # the name of an imported run looks like a path
         return _read_stored(run, store, with_curve=with_curve)
-    except (StoreError, UsageError):
-        # a run of the store comes first
-        if not Path(run).exists():
-            raise
+    except (StoreError, UsageError) as error:
+        if not os.path.exists(run):
+            kind = UsageError if os.sep in run else type(error)
+            raise kind(f"{error}; as the path of a log, {printable(run)} does not exist") from None
     return _read_log(Path(run))
 
 
@@ -99,6 +97,9 @@ def _read_stored(run: str, store: str | None, *, with_curve: bool) -> RecordedRu
         items = StoreFeed(connection, stored.id, in_full=None if with_curve else 0).take()
         state.fold(items)
         before = [ancestor.state for ancestor in ancestors(connection, stored.id)]
+        curve = curve_of_items(state, items, is_over=not stored.is_live) if with_curve else None
+        if curve is not None and stored.logged_lrs is not None:
+            curve = curve.as_logged(stored.logged_lrs)
     title = f"run {title_of(stored)}"
     if state.started is None:
         raise UsageError(f"{title} has not started: the length of its epochs is unknown")
@@ -107,7 +108,7 @@ def _read_stored(run: str, store: str | None, *, with_curve: bool) -> RecordedRu
         state=state,
         started=state.started,
         results=recorded_results([*before, state]),
-        curve=curve_of_items(state, items, is_over=not stored.is_live) if with_curve else None,
+        curve=curve,
         number=stored.id,
         is_live=stored.is_live,
     )
@@ -116,16 +117,14 @@ def _read_stored(run: str, store: str | None, *, with_curve: bool) -> RecordedRu
 def _read_log(path: Path) -> RecordedRun:
     """Return the run of the only log at a path; imports no torch."""
     # takes 0.1 s with numpy
-    from lrtui.run.recorded_curve import curve_of_items, curve_of_points
+    from lrtui.run.recorded_curve import curve_of_items
     from lrtui.run.state import RunState
     from lrtui.schedules.simulate import recorded_results
+    from lrtui.sources.log_curve import curve_of_log
     from lrtui.sources.log_feed import LogFeed
     from lrtui.sources.source import open_logs
-    from lrtui.sources.step_axis import axis_of
 
     name = printable(str(path))
-    if not path.exists():
-        raise UsageError(f"{name} does not exist; a run is an id, a name, last, or the path of a log")
     (source,) = open_logs([path])
     try:
         runs = source.runs()
@@ -149,12 +148,7 @@ def _read_log(path: Path) -> RecordedRun:
             raise UsageError(f"{name} has no values yet{f': {source.trouble}' if source.trouble else ''}")
         is_over = not summary.is_live
         if isinstance(feed, LogFeed):
-            log = source.log(keys[0])
-            steps, lrs = log.lr_points()
-            axis = axis_of(series.steps for series in log.used)
-            curve = curve_of_points(
-                state, axis.first + axis.indices(steps), lrs, is_over=is_over, per_epoch=_epoch_length(log)
-            )
+            curve = curve_of_log(source.log(keys[0]), state.total_steps, is_over=is_over)
         else:
             curve = curve_of_items(state, items, is_over=is_over)
     finally:
@@ -168,13 +162,3 @@ def _read_log(path: Path) -> RecordedRun:
         number=None,
         is_live=not is_over,
     )
-
-
-def _epoch_length(log: RecordedLog) -> int | None:
-    """Return the steps per epoch that a log states, or that follow from the epochs it has logged; else None."""
-    from lrtui.sources.epoch_length import epoch_length
-
-    if log.facts.batches_per_epoch:
-        return log.facts.batches_per_epoch
-    epochs = log.series.get(log.meaning.epoch or "")
-    return None if epochs is None else epoch_length(epochs.steps, epochs.values)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from lrtui.run.feed import FeedItem, StepBlock
 if TYPE_CHECKING:
     from lrtui.run.minmax_pyramid import Floats
     from lrtui.run.state import RunState
+
+MAX_SPANS = 500
+"""Maximum number of spans per parameter group that are stored of the steps of a log; of more, fewer steps are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +58,25 @@ class RecordedCurve:
         gap = int(np.median(np.diff(self.steps)))
         return bool(self.steps[-1] % gap == 0) if gap > 1 else bool(self.steps[0] == 1)
 
-    def at_changes(self) -> RecordedCurve:
-        """Return the points at which the lr is another one than before, and the first; the length is kept."""
-        before, after = self.lrs[:-1], self.lrs[1:]
-        changed = ((before != after) & ~(np.isnan(before) & np.isnan(after))).any(axis=1)
-        kept = np.concatenate([np.ones(min(1, len(self)), dtype=np.bool_), changed])
-        return replace(self, steps=self.steps[kept], lrs=self.lrs[kept], total_steps=self.length or None)
+    def logged(self) -> Mapping[str, Any]:
+        """Return at which steps there is an lr, for JSON: what `as_logged` takes."""
+        groups = range(self.lrs.shape[1])
+        steps = [_spans(self.steps[~np.isnan(self.lrs[:, group])]) for group in groups]
+        return {"steps": steps, "batches_per_epoch": self.batches_per_epoch}
+
+    def as_logged(self, logged: Mapping[str, Any]) -> RecordedCurve:
+        """Return the points that a log had, of a curve whose lrs hold up to the next one.
+
+        Args:
+            logged: what `logged` returned for the curve of the log.
+        """
+        lrs = np.full_like(self.lrs, np.nan)
+        for group, spans in enumerate(logged["steps"][: lrs.shape[1]]):
+            ranges = [np.arange(count) * gap + first for first, gap, count in spans]
+            known = np.isin(self.steps, np.concatenate(ranges)) if ranges else np.zeros(len(self), dtype=np.bool_)
+            lrs[known, group] = self.lrs[known, group]
+        per_epoch = logged["batches_per_epoch"] or self.batches_per_epoch
+        return curve_of_points(self.steps, lrs, self.total_steps, is_over=self.is_over, per_epoch=per_epoch)
 
     @property
     def is_whole(self) -> bool:
@@ -76,19 +92,37 @@ class RecordedCurve:
         return self.length - int(self.steps[-1]) <= max(1, int(gaps.max(initial=1)))
 
 
+def _spans(steps: NDArray[np.int64]) -> Sequence[tuple[int, int, int]]:
+    """Return increasing steps as (first step, gap, number of steps); of irregular ones only every so many."""
+    while True:
+        gaps = np.diff(steps)
+        # the last steps of stretches with equal gaps
+        ends = [*(np.flatnonzero(np.diff(gaps)) + 1).tolist(), len(gaps)]
+        if len(ends) <= MAX_SPANS:
+            break
+        steps = steps[::2]
+    spans, start = [], 0
+    for end in ends:
+        if end > start:
+            spans.append((int(steps[start]), int(gaps[start]), end - start + 1))
+            start = end + 1
+    return spans + [(int(step), 1, 1) for step in steps[start:]]
+
+
 def curve_of_points(
-    state: RunState, steps: NDArray[np.int64], lrs: Floats, *, is_over: bool, per_epoch: int | None
+    steps: NDArray[np.int64], lrs: Floats, total_steps: int | None, *, is_over: bool, per_epoch: int | None
 ) -> RecordedCurve:
-    """Return the curve of these points, with what the state of their run says about its length.
+    """Return the curve of these points.
 
     Args:
         steps: the steps, increasing.
         lrs: shape (points, parameter groups); points at which every group is NaN are left out.
+        total_steps: steps of the whole run; None if unknown.
         is_over: whether the run has ended.
         per_epoch: steps per epoch; None if unknown.
     """
     known = ~np.isnan(lrs).all(axis=1) if lrs.shape[1] else np.zeros(len(steps), dtype=np.bool_)
-    return RecordedCurve(steps[known], lrs[known], state.total_steps or None, per_epoch, is_over)
+    return RecordedCurve(steps[known], lrs[known], total_steps or None, per_epoch, is_over)
 
 
 def curve_of_items(state: RunState, items: Iterable[FeedItem], *, is_over: bool) -> RecordedCurve:
@@ -118,7 +152,8 @@ def curve_of_items(state: RunState, items: Iterable[FeedItem], *, is_over: bool)
     keep = np.ones(len(found), dtype=np.bool_)
     if len(found):
         keep[:-1] = found[:-1] < np.minimum.accumulate(found[::-1])[::-1][1:]
-    return curve_of_points(state, found[keep], lrs[keep], is_over=is_over, per_epoch=steps_per_epoch(state))
+    per_epoch = steps_per_epoch(state)
+    return curve_of_points(found[keep], lrs[keep], state.total_steps, is_over=is_over, per_epoch=per_epoch)
 
 
 def steps_per_epoch(state: RunState) -> int | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lrtui.schedules.curve_difference import OFFSETS
 from lrtui.schedules.lr_curve import trained_lrs
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class FittedSchedule:
     Args:
         notation: the schedule, with all lengths.
         base_lr: the lr of the optimizer that it needs.
-        offset: steps by which the record is later than the schedule.
+        offset: steps by which the record is later than the schedule; negative if it is earlier.
     """
 
     notation: str
@@ -97,7 +98,7 @@ def fit_schedule(curve: RecordedCurve) -> FittedSchedule | None:
     lrs = trained_lrs(np.nan_to_num(curve.lrs))
     if len(lrs) < MIN_POINTS or not np.isfinite(curve.lrs).all() or lrs.min() < 0 or lrs.max() <= 0:
         return None
-    for offset in (0, 1):
+    for offset in OFFSETS:
         places = curve.steps - offset
         if places[0] < 0:
             continue
@@ -240,7 +241,8 @@ def _one_cycle(points: _Points) -> Found:
 def _warmup(points: _Points) -> Found:
     x, y = points.x, points.y
     top = int(y.argmax())
-    if top < 2 or not y[top - 1] > 0:
+    # one point of the warmup has its slope
+    if top < 1 or not y[top - 1] > 0 or not x[top - 1] > 0:
         return None
     slope = y[top - 1] / x[top - 1]
     longest = int(x[min(top + 1, len(x) - 1)])

@@ -6,10 +6,10 @@ import hashlib
 import json
 import math
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from lrtui.store.connection import transaction
 from lrtui.store.rows import COLUMNS, LR_SERIES, METRIC_SERIES, BlockBuilder, RowMaker, Rows
 from lrtui.store.run_rows import update, write
 
+if TYPE_CHECKING:
+    from lrtui.run.recorded_curve import RecordedCurve
+
 STEPS_AT_ONCE = 20_000
 """Steps that are held in memory as rows."""
 
@@ -39,6 +42,8 @@ class RunOfLog:
         created: when its first value was logged, in seconds since 1970.
         finished: when its last value was logged; None if that is not known.
         outcome: how it ended, if its own events do not say it.
+        curve: returns the lrs at the steps that they were logged at, once all events were taken: those of the events
+            hold up to the next one. None if it is not known.
     """
 
     log: LogDescription
@@ -46,6 +51,7 @@ class RunOfLog:
     created: float
     finished: float | None = None
     outcome: Outcome = "done"
+    curve: Callable[[], RecordedCurve] | None = None
 
     @property
     def uid(self) -> str:
@@ -113,6 +119,8 @@ class _Import:
                 )
             )
         data = {**self._started.data, "log": plain(self._found.log)}
+        if self._found.curve is not None and self._started.spec.is_log:
+            data["logged_lrs"] = self._found.curve().logged()
         if not self._started.names_epochs and all(found.meaning != "epoch" for found in self._found.log.recognized):
             # each test ends one, which only advice and comparisons need
             self._summary["epoch"] = 0

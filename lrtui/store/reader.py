@@ -56,6 +56,7 @@ class StoredRun:
         output: file with the output of the command that the run is part of, relative to the store's folder; None if
             `lrtui run` did not start it.
         log: the log that the run was imported from; None for a run that lrtui has recorded.
+        logged_lrs: the steps at which that log has an lr, for `RecordedCurve.as_logged`; None for every step.
     """
 
     id: int
@@ -95,6 +96,7 @@ class StoredRun:
     heartbeat: float
     output: str | None
     log: LogDescription | None = None
+    logged_lrs: Mapping[str, Any] | None = None
 
     @property
     def is_live(self) -> bool:
@@ -277,6 +279,7 @@ def _run(row: Sequence[object]) -> StoredRun:
         # what records or imports a run adds them to the data
         "output": data.pop("output", None),
         "log": _log_of(data.pop("log", None)),
+        "logged_lrs": data.pop("logged_lrs", None),
         "data": data,
         "versions": json.loads(str(values["versions"])),
         "command_line": json.loads(str(values["command_line"])),

@@ -219,13 +219,58 @@ def test_a_log_without_an_lr_is_said_to_have_none(tmp_path: Path, capsys: pytest
     assert "has no recorded lr" in capsys.readouterr().err
 
 
-def test_an_imported_log_is_compared_where_its_lr_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    log = write_log(tmp_path / "run.jsonl", trained_lrs(cosine, 0.1))
+@pytest.mark.parametrize(("make", "every", "epochs"), [(cosine, 10, False), (halved, 1, True)])
+def test_an_imported_log_has_the_points_and_the_epochs_of_the_log(
+    make: Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LRScheduler],
+    every: int,
+    epochs: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log = write_log(tmp_path / "run.jsonl", trained_lrs(make, 0.1), every=every, epochs=epochs)
+    # a value of each step, most of them without an lr
+    log.write_text(log.read_text() + "".join(f'{{"step": {step}, "x": {step % 3}}}\n' for step in range(STEPS)))
+    os.utime(log, (1.7e9, 1.7e9))
     assert main(["import", str(log)]) == 0
-    arguments = ["--over", "last", "--optimizer", "SGD(lr=0.1)"]
-    assert main(["preview", "CosineAnnealingLR(per='batch')", *arguments]) == 0
-    assert "agrees with all 40 recorded points" in capsys.readouterr().out
-    assert main(["check", "--run", "last"]) == 0
+    records, notes = [], []
+    for run in (str(log), "last"):
+        capsys.readouterr()
+        assert main(["preview", "--over", run, "--json"]) == 0
+        out, err = capsys.readouterr()
+        records.append(json.loads(out))
+        notes.append(err.partition(": ")[2])
+    of_log, of_store = records
+    assert of_log["schedule"] is not None
+    assert len(of_log["steps"]) == STEPS // every
+    assert [of_log[key] for key in ("schedule", "steps", "lrs")] == [
+        of_store[key] for key in ("schedule", "steps", "lrs")
+    ]
+    assert notes[0] == notes[1]
+    assert ("40 per epoch" in notes[0]) == epochs
+
+
+def test_a_stored_run_whose_name_looks_like_a_path_comes_before_the_path(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_log(tmp_path / "logs" / "keras" / "log.jsonl", trained_lrs(cosine, 0.1))
+    assert main(["import", str(tmp_path / "logs")]) == 0
+    assert main(["preview", "--over", "keras/log.jsonl"]) == 0
+    assert "over run #1 keras/log.jsonl" in capsys.readouterr().err
+    assert main(["check", "--run", "keras/log.jsonl"]) == 0
+    monkeypatch.chdir(tmp_path / "logs")
+    assert main(["preview", "--over", "./keras/log.jsonl"]) == 0
+    assert "over keras/log.jsonl" in capsys.readouterr().err
+
+
+def test_a_run_that_is_neither_stored_nor_a_path_is_said_to_be_neither(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["import", str(write_log(tmp_path / "run.jsonl", [0.1] * STEPS))]) == 0
+    for run in ("nowhere", "keras/nowhere"):
+        assert main(["check", "--run", run]) == 2
+        err = " ".join(capsys.readouterr().err.split())
+        assert f"there is no run '{run}'; a run is an id, a name or last; the newest are 1 run.jsonl" in err
+        assert f"as the path of a log, {run} does not exist" in err
 
 
 def test_a_path_must_be_that_of_a_single_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

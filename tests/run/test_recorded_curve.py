@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ from attached_runs import UNKNOWN_LENGTH, attached_run
 from recorded_runs import recorded_run
 
 from lrtui.run.events import EpochDone, Event, RunStarted, StepDone
-from lrtui.run.recorded_curve import RecordedCurve, curve_of_items
+from lrtui.run.recorded_curve import MAX_SPANS, RecordedCurve, curve_of_items, curve_of_points
 from lrtui.run.state import RunState
 
 
@@ -73,13 +74,27 @@ def test_a_run_of_unknown_length_is_whole_once_it_is_over() -> None:
     assert curve_of(events).is_whole
 
 
-def test_the_points_at_which_the_lr_changes_keep_the_length_of_the_run() -> None:
-    curve = curve_of(recorded_run(500)).at_changes()
-    assert curve.steps.tolist() == list(range(0, 500, 50))
-    assert curve.length == 500
-    unknown = curve_of(attached_run(120, UNKNOWN_LENGTH, has_length=False, group_from=60)).at_changes()
-    assert unknown.steps.tolist() == [0, 50, 60, 100]
-    assert unknown.length == 120
+def test_the_points_that_a_log_had_are_found_again_among_those_of_all_steps() -> None:
+    logged = [np.array([0, 10, 20, 30, 35, 39]), np.arange(3, 40)]
+    lrs = np.full((40, 2), np.nan)
+    for group, steps in enumerate(logged):
+        lrs[steps, group] = 0.5**group
+    curve = curve_of_points(np.arange(40), lrs, 50, is_over=True, per_epoch=10)
+    filled = RecordedCurve(np.arange(40), np.full((40, 2), 0.5) ** [0, 1], 50)
+    found = filled.as_logged(json.loads(json.dumps(curve.logged())))
+    assert [found.steps[~np.isnan(found.lrs[:, group])].tolist() for group in (0, 1)] == [
+        steps.tolist() for steps in logged
+    ]
+    assert (found.total_steps, found.batches_per_epoch) == (50, 10)
+
+
+def test_of_irregular_steps_some_are_stored() -> None:
+    steps = np.arange(2_000) ** 2
+    curve = RecordedCurve(steps, steps[:, None].astype(float))
+    found = curve.as_logged(json.loads(json.dumps(curve.logged())))
+    assert 200 < len(found) <= MAX_SPANS + 2
+    assert np.isin(found.steps, steps).all()
+    assert (found.lrs[:, 0] == found.steps).all()
 
 
 def test_steps_that_are_counted_from_1_end_at_the_last_one() -> None:

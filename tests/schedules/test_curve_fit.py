@@ -64,6 +64,19 @@ def test_a_log_in_32_bits_that_counts_steps_from_1_is_named_with_its_offset(made
     assert fitted.base_lr == 0.1
 
 
+@pytest.mark.parametrize("offset", [-1, 0, 1])
+def test_a_warmup_of_which_one_point_was_logged_is_named(offset: int) -> None:
+    # Trainer logs the lr of the step that it has done, in earlier versions that of the next one
+    x = np.arange(61)
+    lrs = 5e-4 * np.where(x < 6, x / 6, (1 + np.cos(np.pi * (x - 6) / 54)) / 2)
+    logged = np.arange(4, 60, 5)
+    fitted = fit_schedule(RecordedCurve(logged, lrs[logged - offset][:, None], 60, 20))
+    assert fitted is not None
+    assert fitted.notation == "WarmupCosine(warmup=6, total_steps=60)"
+    assert fitted.base_lr == pytest.approx(5e-4)
+    assert fitted.offset == offset
+
+
 def test_without_the_length_of_an_epoch_steps_are_counted_in_batches() -> None:
     fitted = fit_schedule(curve_of(lrs_of("StepLR(step_size=3, gamma=0.1)"), 50, per_epoch=None))
     assert fitted is not None

@@ -22,10 +22,8 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """Return the output folder and the history of a short training, of which the last two checkpoints are left."""
-    folder = tmp_path_factory.mktemp("trainer") / "output"
+def make_trainer(folder, **given):
+    """Return a Trainer of a tiny model with 6 steps per epoch."""
     tokens = torch.randint(16, (24, 6), generator=torch.Generator().manual_seed(0))
     samples = [{"input_ids": each, "labels": each} for each in tokens]
     torch.manual_seed(0)
@@ -33,18 +31,23 @@ def trained(tmp_path_factory):
     arguments = TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=4,
-        num_train_epochs=3,
         learning_rate=1e-2,
-        logging_steps=2,
-        eval_strategy="epoch",
         save_strategy="steps",
-        save_steps=5,
-        save_total_limit=2,
         use_cpu=True,
         report_to=[],
         disable_tqdm=True,
+        **given,
     )
-    trainer = Trainer(GPT2LMHeadModel(config), arguments, train_dataset=samples, eval_dataset=samples[:8])
+    return Trainer(GPT2LMHeadModel(config), arguments, train_dataset=samples, eval_dataset=samples[:8])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Return the output folder and the history of a short training, of which the last two checkpoints are left."""
+    folder = tmp_path_factory.mktemp("trainer") / "output"
+    trainer = make_trainer(
+        folder, num_train_epochs=3, logging_steps=2, eval_strategy="epoch", save_steps=5, save_total_limit=2
+    )
     trainer.train()
     return folder, trainer
 
@@ -115,5 +118,22 @@ def test_its_lr_is_that_of_the_schedule_it_used(trained, capsys):
     )
     assert main(["preview", "WarmupLinear(warmup=0)", "--over", str(folder)]) == 0
     out, err = capsys.readouterr()
-    assert "agrees with all 9 recorded points, logged one step later than used" in out
+    assert "agrees with all 9 recorded points\n" in out
     assert "of 18 steps, 6 per epoch" in err
+
+
+def test_a_cosine_with_a_short_warmup_is_named_of_the_log_and_of_the_imported_run(tmp_path, capsys):
+    folder, store = tmp_path / "output", ["--store", str(tmp_path / "store")]
+    given = {"lr_scheduler_type": "cosine", "warmup_steps": 6, "logging_steps": 5}
+    make_trainer(folder, num_train_epochs=10, save_steps=60, **given).train()
+    assert main(["import", str(folder), *store]) == 0
+    for run in (str(folder), "output"):
+        capsys.readouterr()
+        assert main(["preview", "--over", run, "--json", *store]) == 0
+        out, err = capsys.readouterr()
+        recorded = json.loads(out)
+        assert (recorded["schedule"], recorded["steps"]) == (
+            "WarmupCosine(warmup=6, total_steps=60)",
+            list(range(4, 60, 5)),
+        )
+        assert "lr recorded at 12 of 60 steps, 6 per epoch" in err
