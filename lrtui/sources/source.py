@@ -25,6 +25,9 @@ BUDGET = 0.25
 NEWS_SHARE = 0.05
 """Seconds for which what was added to a log is read at a time."""
 
+REPORTED = 0.5
+"""Seconds for which logs are not looked at again if the file system reports changes and has reported none."""
+
 SEARCH_SHARE = 20
 """How many times longer than a search the pause before the next one is at least."""
 
@@ -57,6 +60,8 @@ class LogSource(RunSource):
         self._notify: Callable[[], None] | None = None
         self._file_watch: FileWatch | None = None
         self._reports_changes = False
+        self._has_news = True
+        self._looked_at = 0.0
 
     @property
     def is_read(self) -> bool:
@@ -71,6 +76,10 @@ class LogSource(RunSource):
 
     def runs(self) -> Sequence[RunSummary]:
         """Return all runs, as far as they have been read; continues reading for about BUDGET seconds."""
+        # this is also called when another run is to be shown
+        is_reported = self._reports_changes and not self._has_news
+        if is_reported and time.monotonic() < self._looked_at + REPORTED and self.is_read:
+            return self._runs
         return self._read(time.monotonic() + BUDGET)
 
     def read_all(self) -> Sequence[RunSummary]:
@@ -86,6 +95,7 @@ class LogSource(RunSource):
         self._notify = notify
 
     def _changed(self, has_others: bool) -> None:
+        self._has_news = True
         if has_others:
             # soon, but a search of many folders is not repeated all the time
             self._next_search = min(self._next_search, time.monotonic() + 2 * self._finder.seconds)
@@ -135,6 +145,8 @@ class LogSource(RunSource):
 
     def _read(self, until: float) -> Sequence[RunSummary]:
         now, is_first = time.monotonic(), not self._finder.is_complete
+        # before anything is read, since files may change meanwhile
+        self._looked_at, self._has_news = now, False
         if (self._finder.is_searching or now >= self._next_search) and self._finder.search(until):
             self._next_search = time.monotonic() + max(1.0, SEARCH_SHARE * self._finder.seconds)
             self._take_found()

@@ -214,3 +214,24 @@ def test_a_pipe_that_is_named_as_a_log_is_not_waited_for(tmp_path: Path, name: s
     reader.join(10)
     assert not reader.is_alive()
     assert all("can't be read" in text or "has no" in text for text in source.troubles)
+
+
+def test_logs_are_not_looked_at_again_while_no_change_is_reported(
+    tmp_path: Path, memory: MemoryFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = memory.create(tmp_path / "one.mem")
+    log.add("loss", range(3), [3.0, 2.0, 1.0])
+    source = opened(tmp_path, memory)
+    monkeypatch.setattr("lrtui.sources.source.reports_changes", lambda path: True)
+    monkeypatch.setattr("lrtui.sources.source.FileWatch.watch", lambda self, folders: None)
+    monkeypatch.setattr("lrtui.sources.source.REPORTED", 60.0)
+    source.watch(lambda: None)
+    source.read_all()
+    (before,) = source.runs()
+    log.add("loss", [3], [0.5])
+    assert source.runs() == [before]
+    # as the file system reports it
+    source._changed(False)
+    (after,) = source.runs()
+    assert (before.step, after.step) == (2, 3)
+    source.close()

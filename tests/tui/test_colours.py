@@ -30,7 +30,7 @@ from lrtui.tui.dim_filter import is_graphic
 from lrtui.tui.panes.chart_pane import ChartPane
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.panes.header import Header
-from lrtui.tui.run_list.pane import RunList
+from lrtui.tui.run_list.run_list import RunList
 from lrtui.tui.view import View
 
 SYSTEMS = (ColorSystem.TRUECOLOR, ColorSystem.EIGHT_BIT, ColorSystem.STANDARD)

@@ -27,7 +27,7 @@ from lrtui.tui.panes.chart_pane import glyph_of
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.panes.header import progress_line, title_line
 from lrtui.tui.panes.settings import settings_lines
-from lrtui.tui.run_list.pane import RunList
+from lrtui.tui.run_list.run_list import RunList
 from lrtui.tui.run_list.source_runs import ShownRun, SourceRuns, key_of
 from lrtui.tui.run_list.watcher import NewEvents, Reading, SourceWatcher, WatchRequest
 from lrtui.tui.screens.code import CodeScreen

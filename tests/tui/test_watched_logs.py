@@ -28,7 +28,7 @@ from lrtui.tui.panes.header import Header
 from lrtui.tui.panes.metrics import AccuracyPane, metric_names
 from lrtui.tui.panes.settings import Settings
 from lrtui.tui.run_list.log_labels import fitted_labels, log_labels
-from lrtui.tui.run_list.pane import RunList
+from lrtui.tui.run_list.run_list import RunList
 from lrtui.tui.run_list.source_runs import label_of
 from lrtui.tui.run_list.watcher import SourceWatcher
 from lrtui.tui.screens.metrics import MetricsScreen

@@ -8,6 +8,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.timer import Timer
 from textual.widgets import Static
 
 from lrtui.panes import PANES_BY_NAME
@@ -20,12 +21,15 @@ from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.frame import Frame, Legend
 from lrtui.tui.panes.repaint import update_text
 from lrtui.tui.run_colours import letter_of, line_class
-from lrtui.tui.run_list.source_runs import ShownRun, label_of
+from lrtui.tui.run_list.source_runs import READING, ShownRun, label_of
 from lrtui.tui.view import Scene
 from lrtui.tui.x_axis import axis_label, batches_per_epoch, shown_range, x_of_event
 
 LINE_SAMPLE, FUTURE_SAMPLE, DASHED_SAMPLE = "⠒⠒⠒", "⠂⠂⠂", "╌╌╌"
 """How a solid, a dotted and a dashed line are shown in a legend, all equally long."""
+
+READING_SECONDS = 0.5
+"""Seconds for which a chart stays empty, without a text, while the events of its run are read."""
 
 AVERAGED = "○"
 """Marks test results of averaged weights."""
@@ -62,6 +66,8 @@ class ChartPane(Vertical, can_focus=True):
         self._scene: Scene | None = None
         self._choices: object = None
         self._progress: object = None
+        self._wait: Timer | None = None
+        self._may_say_why = False
 
     def compose(self) -> ComposeResult:
         yield Frame(self.title, key=self._key)
@@ -110,11 +116,27 @@ class ChartPane(Vertical, can_focus=True):
 
     def _show_chart(self, scene: Scene) -> None:
         chart = self.chart_of(scene)
+        is_unread = scene.run is not None and scene.run.state.waiting_for == READING
+        if chart is None and is_unread and not self._may_say_why:
+            # its events come with one of the next frames, and to exchange chart and text lays out the whole screen
+            self.query_one(ChartView).clear()
+            if self._wait is None:
+                self._wait = self.set_timer(READING_SECONDS, self._say_why)
+            return
+        if self._wait is not None:
+            self._wait.stop()
+        self._wait, self._may_say_why = None, False
         self.set_class(chart is None, "-empty")
         if chart is not None:
             self.query_one(ChartView).show(chart)
         else:
             update_text(self.query_one(".empty", Static), Text(self._empty_text(scene)))
+
+    def _say_why(self) -> None:
+        """Show the text if there is still nothing to draw."""
+        self._wait, self._may_say_why = None, True
+        if self._scene is not None:
+            self._show_chart(self._scene)
 
     def _show_title(self, scene: Scene) -> None:
         """Update the title line; its legend explains what the chart shows."""

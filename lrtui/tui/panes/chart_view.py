@@ -114,6 +114,14 @@ class ChartView(Widget):
         if changed:
             self.refresh(*regions)
 
+    def clear(self) -> None:
+        """Draw nothing."""
+        self._chart = None
+        self.drawn_styles = frozenset()
+        if self._rows:
+            self._take([])
+            self.refresh()
+
     def _take(self, rows: list[Row]) -> None:
         self._rows, self._strips = rows, [None] * len(rows)
 

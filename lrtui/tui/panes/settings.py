@@ -162,8 +162,10 @@ class Settings(Widget):
     def update(self, lines: Sequence[tuple[str, str]]) -> None:
         """Show these lines if they have changed."""
         if lines != self._lines:
-            self._lines = lines
-            self.refresh(layout=True)
+            height, self._lines = self.size.height, lines
+            width = self.content_size.width
+            # to lay out the whole screen takes longer than to draw it
+            self.refresh(layout=not width or self._wrapped(width).plain.count("\n") + 1 != height)
 
     def render(self) -> Text:
         """Return the lines, wrapped to the present width."""

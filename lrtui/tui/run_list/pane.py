@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.style import Style
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Input, OptionList, Static
-from textual.widgets.option_list import Option
 
 from lrtui.panes import PANES_BY_NAME
 from lrtui.run.errors import UsageError
-from lrtui.run.source import RunSummary
+from lrtui.run.source import RunId, RunSummary
 from lrtui.tui.panes.chart_pane import glyph_of, line_style
 from lrtui.tui.panes.filter_line import FilterLine
 from lrtui.tui.panes.frame import Frame
@@ -34,6 +32,7 @@ from lrtui.tui.run_list.rows import (
     run_line,
     sorted_runs,
 )
+from lrtui.tui.run_list.run_list import RunList
 from lrtui.tui.view import Scene, waiting_for_logs
 
 # imports of the store would delay the first frame
@@ -44,22 +43,8 @@ EMPTY = "No runs yet. Press r to start one with the settings below, s to choose 
 NO_MATCH = "No run matches the filter. Press / to change it, esc to clear it."
 
 
-class RunList(OptionList):
-    """The list widget; enter does not select, since the run at the cursor is already on screen."""
-
-    BINDINGS = [Binding("enter", "enter", show=False)]
-
-    class Entered(Message):
-        """The user pressed enter."""
-
-    def action_enter(self) -> None:
-        """Post the message."""
-        self.post_message(self.Entered())
-
-
-def _short_schedules(runs: Iterable[RunSummary]) -> dict[str, str]:
-    """Return the schedules of the runs in short, by notation."""
-    notations = {run.schedule for run in runs}
+def _in_short(notations: frozenset[str]) -> dict[str, str]:
+    """Return schedules in short, by notation."""
     if not notations:
         return {}
     # imported with the first run: the parser takes 20 ms
@@ -94,17 +79,28 @@ class RunsPane(Vertical):
 
     def __init__(self) -> None:
         super().__init__(id="runs")
-        self._shown: dict[int, Text] = {}
         self._selected: int | None = None
         self._order: Order = "newest"
         self._filters: list[Filter | WordFilter] = []
         self._stamp: object = None
+        self._contents: object = None
         self._scene: Scene | None = None
+        self._runs: Mapping[int, RunSummary] = {}
+        """The runs that are listed, in their order."""
+        self._empty = EMPTY
+        self._notations: frozenset[str] = frozenset()
+        self._schedules: Mapping[str, str] = {}
+        self._logs: tuple[RunId, ...] = ()
+        self._labels: Mapping[RunId, str] = {}
+        self._fitted: Mapping[RunId, str] = {}
+        self._widths = column_widths([], 20)
         self._lr_lines = LrLines()
+        self._lines: dict[int, tuple[tuple[object, ...], Text]] = {}
+        """What each line was formatted from, and the line."""
 
     def compose(self) -> ComposeResult:
         yield Frame("Runs", key=PANES_BY_NAME["runs"].key)
-        yield RunList(Option(Text(EMPTY), id="empty", disabled=True), classes="-empty")
+        yield RunList(EMPTY)
         yield Static(id="runs-trouble")
         yield FilterLine()
 
@@ -113,26 +109,41 @@ class RunsPane(Vertical):
     def show(self, scene: Scene) -> None:
         """Draw the lines that have changed."""
         self._scene = scene
-        width = max(20, self.query_one(OptionList).scrollable_content_region.width)
-        stamp = (
+        width = max(20, self.query_one(RunList).scrollable_content_region.width)
+        contents = (
             tuple((run.number, run.state.version) for run in scene.session.runs),
             scene.source_runs.version,
-            tuple(scene.view.pinned),
-            scene.view.selected,
-            self.app.theme,
             self._order,
             tuple(self._filters),
             width,
         )
+        stamp = (contents, tuple(scene.view.pinned), scene.view.selected, self.app.theme)
         if stamp == self._stamp:
             return
         self._stamp = stamp
+        # the cursor and the pins change neither the order nor the columns
+        if contents != self._contents:
+            self._contents = contents
+            self._arrange(scene, width)
+        self._show_list(scene)
+
+    def _arrange(self, scene: Scene, width: int) -> None:
+        """Choose and sort the runs, and set the widths of the columns."""
         every = listed_runs(scene)
-        rows = sorted_runs({number: run for number, run in every.items() if self._matches(run)}, self._order)
-        self._show_frame(list(rows.values()), len(every))
+        self._runs = sorted_runs({number: run for number, run in every.items() if self._matches(run)}, self._order)
+        runs = list(self._runs.values())
+        self._show_frame(runs, len(every))
         self._show_trouble(scene.source_runs.trouble)
-        empty = waiting_for_logs(scene.view) if scene.view.watched else EMPTY
-        self._show_list(rows, scene, width, empty if not every else NO_MATCH)
+        self._empty = NO_MATCH if every else waiting_for_logs(scene.view) if scene.view.watched else EMPTY
+        notations = frozenset(run.schedule for run in runs)
+        if notations != self._notations:
+            self._notations, self._schedules = notations, _in_short(notations)
+        logs = tuple(run.id for run in runs if run.log is not None and isinstance(run.id.key, str))
+        if logs != self._logs:
+            self._logs, self._labels = logs, log_labels(logs)
+        # in ASCII, a curve would be a row of dots
+        self._widths = column_widths(runs, width, self._schedules, self._labels, curves=not scene.view.ascii)
+        self._fitted = fitted_labels(self._labels, self._widths.label + 1 + self._widths.schedule)
 
     def _matches(self, run: RunSummary) -> bool:
         return all(each.matches(run.value) for each in self._filters)
@@ -148,44 +159,38 @@ class RunsPane(Vertical):
         static.set_class(bool(trouble), "-visible")
         update_text(static, Text(trouble))
 
-    def _show_list(self, runs: dict[int, RunSummary], scene: Scene, width: int, empty: str) -> None:
+    def _show_list(self, scene: Scene) -> None:
         options = self.query_one(RunList)
-        letters, schedules = self._letters(scene), _short_schedules(runs.values())
-        # in ASCII, a curve would be a row of dots
-        logs = log_labels(run.id for run in runs.values() if run.log is not None and isinstance(run.id.key, str))
-        widths = column_widths(list(runs.values()), width, schedules, logs, curves=not scene.view.ascii)
-        logs = fitted_labels(logs, widths.label + 1 + widths.schedule)
-        curves = self._lr_lines.lines(runs, {run.number: run.state for run in scene.runs}, widths.curve)
-        lines = {
-            number: run_line(
+        lines = self._formatted(scene)
+        options.set_class(not lines, "-empty")
+        with self.prevent(OptionList.OptionHighlighted):
+            if options.show_lines(lines, self._empty):
+                self._selected = None
+            if scene.view.selected != self._selected and scene.view.selected in lines:
+                self._selected = scene.view.selected
+                options.highlighted = list(lines).index(self._selected)
+
+    def _formatted(self, scene: Scene) -> dict[int, Text]:
+        """Return the lines; one is formatted only if something has changed in it."""
+        letters, pinned = self._letters(scene), frozenset(scene.view.pinned)
+        states = {run.number: run.state for run in scene.runs}
+        curves = self._lr_lines.lines(self._runs, states, self._widths.curve)
+        before, self._lines = self._lines, {}
+        for number, run in self._runs.items():
+            parts = (
                 run,
-                number in scene.view.pinned,
-                widths,
-                schedules,
+                number in pinned,
+                self._widths,
+                self._schedules.get(run.schedule, run.schedule),
                 letters.get(number),
                 curves.get(number, ""),
-                logs.get(run.id, ""),
+                self._fitted.get(run.id, ""),
             )
-            for number, run in runs.items()
-        }
-        options.set_class(not lines, "-empty")
-        if list(lines) != list(self._shown) or not lines:
-            with self.prevent(OptionList.OptionHighlighted):
-                options.clear_options()
-                if lines:
-                    options.add_options([Option(line, id=str(number)) for number, line in lines.items()])
-                else:
-                    options.add_option(Option(Text(empty), id="empty", disabled=True))
-            self._selected = None
-        else:
-            for number, line in lines.items():
-                if line != self._shown[number]:
-                    options.replace_option_prompt(str(number), line)
-        self._shown = lines
-        if scene.view.selected != self._selected and scene.view.selected in lines:
-            self._selected = scene.view.selected
-            with self.prevent(OptionList.OptionHighlighted):
-                options.highlighted = list(lines).index(self._selected)
+            known = before.get(number)
+            if known is None or known[0] != parts:
+                known = parts, run_line(*parts)
+            self._lines[number] = known
+        return {number: line for number, (_, line) in self._lines.items()}
 
     def _letters(self, scene: Scene) -> dict[int, tuple[str, Style]]:
         """Return the letters of the runs that are drawn over each other, in their colours."""

@@ -188,9 +188,8 @@ def _best(run: RunSummary) -> str:
     return "" if run.best is None else figure(run.best)
 
 
-def _name(run: RunSummary, schedules: Mapping[str, str]) -> str:
+def _name(run: RunSummary, schedule: str) -> str:
     """Return the run's name and its schedule."""
-    schedule = schedules.get(run.schedule, run.schedule)
     return printable(" · ".join(part for part in (_shown_name(run), schedule) if part))
 
 
@@ -214,7 +213,10 @@ def column_widths(
     label = max((width_of(_label(run)) for run in runs if run.id not in logs), default=0)
     best = max((len(_best(run)) for run in runs), default=0)
     progress = max((len(_progress(run)) for run in runs), default=0)
-    name = max((width_of(_name(run, schedules)) for run in runs if run.id not in logs), default=0)
+    name = max(
+        (width_of(_name(run, schedules.get(run.schedule, run.schedule))) for run in runs if run.id not in logs),
+        default=0,
+    )
     name = max(name, max(map(width_of, logs.values()), default=0) - label - 1)
     status = LONGEST_STATUS if width >= STATUS_WIDTH else 0
     time_width = 6 if width >= TIME_WIDTH else 0
@@ -234,7 +236,7 @@ def run_line(
     run: RunSummary,
     pinned: bool,
     widths: ColumnWidths,
-    schedules: Mapping[str, str] = MappingProxyType({}),
+    schedule: str = "",
     letter: tuple[str, Style] | None = None,
     curve: str = "",
     log: str = "",
@@ -245,14 +247,14 @@ def run_line(
         run: the run.
         pinned: whether it is always drawn.
         widths: the widths of the columns.
-        schedules: the schedules in short; others are written in full.
+        schedule: its schedule, perhaps in short.
         letter: the run's letter in the charts and its colour, if several runs are drawn.
         curve: its lr as a curve.
         log: its label, if it is known from its log.
     """
     line = f" {GLYPHS[run.state]} "
     line += f"{run.state:<{widths.status}} " if widths.status else ""
-    line += _padded(run, widths, schedules, log)
+    line += _padded(run, widths, schedule, log)
     line += f"  {curve:<{widths.curve}}" if widths.curve else ""
     line += f"  {_progress(run):>{widths.progress}}" if widths.progress else ""
     line += f"  {_best(run):>{widths.best}}" if widths.best else ""
@@ -264,16 +266,16 @@ def run_line(
     return text.append(sign, style).append(line)
 
 
-def _padded(run: RunSummary, widths: ColumnWidths, schedules: Mapping[str, str], log: str) -> str:
+def _padded(run: RunSummary, widths: ColumnWidths, schedule: str, log: str) -> str:
     """Return label, name and schedule, padded to the width of their columns."""
     label, width = _label(run), widths.label + 1 + widths.schedule
     if log:
-        parts = [log, _shown_name(run), schedules.get(run.schedule, run.schedule)]
+        parts = [log, _shown_name(run), schedule]
         text = cut(" · ".join(printable(part) for part in parts if part), width)
     else:
         # the name of a run that was imported is a path
         shorten = cut if run.log is None else cut_start
-        text = f"{' ' * (widths.label - width_of(label))}{label} {shorten(_name(run, schedules), widths.schedule)}"
+        text = f"{' ' * (widths.label - width_of(label))}{label} {shorten(_name(run, schedule), widths.schedule)}"
     return text + " " * (width - width_of(text))
 
 

@@ -23,6 +23,9 @@ from lrtui.tui.run_list.watcher import NewEvents, Reading, SourceWatcher, WatchR
 MAX_OPENED = 8
 """Maximum number of runs whose events are kept after they have left the screen, so that they reappear without delay."""
 
+READING = "reading its events"
+"""What a run waits for until its first events have been read."""
+
 
 class ShownRun(Protocol):
     """The interface of a run for panes, either of this process or of a source."""
@@ -78,7 +81,7 @@ class SourceRun:
     ) -> None:
         self.number, self.summary, self.store_folder = number, summary, folder
         self._source, self._answers = source, answers
-        self.state = RunState(waiting_for="reading its events")
+        self.state = RunState(waiting_for=READING)
         self.was_replaced = False
         """Whether all its events have been replaced: the first ones of a large log are a sample."""
 

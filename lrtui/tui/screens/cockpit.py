@@ -40,7 +40,8 @@ from lrtui.tui.panes.log import LogPane
 from lrtui.tui.panes.metrics import MetricPanes
 from lrtui.tui.panes.settings import SettingsPane
 from lrtui.tui.panes.tabs import Tabs
-from lrtui.tui.run_list.pane import RunList, RunsPane
+from lrtui.tui.run_list.pane import RunsPane
+from lrtui.tui.run_list.run_list import RunList
 from lrtui.tui.run_list.source_runs import ShownRun, SourceRuns
 from lrtui.tui.run_list.watcher import SourceWatcher
 from lrtui.tui.startup import StartupState
