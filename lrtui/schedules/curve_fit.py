@@ -251,13 +251,36 @@ def _warmup(points: _Points) -> Found:
         if warmup < 1 or slope * warmup < y[top] * (1 - TOLERANCE):
             continue
         for name, total in product(("WarmupLinear", "WarmupCosine"), (points.calls, points.calls - 1)):
-            progress = np.clip((x - warmup) / max(1, total - warmup), 0, 1)
-            fall = 1 - progress if name == "WarmupLinear" else (1 + np.cos(np.pi * progress)) / 2
-            lr = _scaled(points, np.where(x < warmup, x / warmup, fall))
+            lr = _scaled(points, _warmed_up(x, name, warmup, total))
             if lr is not None:
                 return points.written(name, warmup=warmup, total_steps=total), lr
     return None
 
 
-FINDERS = (_constant, _exponential, _in_steps, _cosine, _polynomial, _one_cycle, _warmup)
+def _short_warmup(points: _Points) -> Found:
+    """Return a cosine after a warmup within which nothing but an lr of 0 was logged."""
+    x, y = points.x, points.y
+    top = int(y.argmax())
+    if top > 1 or (top == 1 and y[0] > 0):
+        return None
+    best: tuple[float, float, int, int] | None = None
+    for warmup, total in product(range(1, min(int(x[top]), MAX_WARMUPS) + 1), (points.calls, points.calls - 1)):
+        shape = _warmed_up(x, "WarmupCosine", warmup, total)
+        # lengths that are almost the same agree as well
+        if points.agree(float(y[top] / shape[top]) * shape) and (lr := _scaled(points, shape)) is not None:
+            found = float(np.abs(lr * shape - y).max()), lr, warmup, total
+            best = found if best is None else min(best, found)
+    if best is None:
+        return None
+    _, lr, warmup, total = best
+    return points.written("WarmupCosine", warmup=warmup, total_steps=total), lr
+
+
+def _warmed_up(x: Floats, name: str, warmup: int, total: int) -> Floats:
+    progress = np.clip((x - warmup) / max(1, total - warmup), 0, 1)
+    fall = 1 - progress if name == "WarmupLinear" else (1 + np.cos(np.pi * progress)) / 2
+    return np.where(x < warmup, x / warmup, fall)
+
+
+FINDERS = (_constant, _exponential, _in_steps, _cosine, _polynomial, _one_cycle, _warmup, _short_warmup)
 """From simple to special."""

@@ -77,6 +77,18 @@ def test_a_warmup_of_which_one_point_was_logged_is_named(offset: int) -> None:
     assert fitted.offset == offset
 
 
+@pytest.mark.parametrize(
+    ("warmup", "total", "every", "first"), [(3, 60, 5, 4), (97, 100_000, 500, 499), (100, 2_000, 250, 0)]
+)
+def test_a_cosine_after_a_warmup_that_was_not_logged_is_named(warmup: int, total: int, every: int, first: int) -> None:
+    x = np.arange(total)
+    lrs = 5e-4 * np.where(x < warmup, x / warmup, (1 + np.cos(np.pi * (x - warmup) / (total - warmup))) / 2)
+    logged = np.arange(first, total, every)
+    fitted = fit_schedule(RecordedCurve(logged, lrs[logged][:, None], total))
+    assert fitted is not None
+    assert (fitted.notation, fitted.offset) == (f"WarmupCosine(warmup={warmup}, total_steps={total})", 0)
+
+
 def test_without_the_length_of_an_epoch_steps_are_counted_in_batches() -> None:
     fitted = fit_schedule(curve_of(lrs_of("StepLR(step_size=3, gamma=0.1)"), 50, per_epoch=None))
     assert fitted is not None
