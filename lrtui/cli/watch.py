@@ -16,7 +16,7 @@ from lrtui.cli.stored_runs import store_option
 from lrtui.cli.terminal import print_prose, terminal_width, why_no_cockpit
 from lrtui.opening import Opening, WatchedLogs
 from lrtui.run.evaluations import ACCURACY, LOSS
-from lrtui.run.events import GLYPHS
+from lrtui.run.events import GLYPHS, Notice
 from lrtui.run.source import LogDescription, RunSummary
 from lrtui.text.format import MISSING, duration, figure, four_digits, printable, wrapped
 from lrtui.text.table import Heading, table_lines
@@ -88,6 +88,7 @@ def command(
 class _ReadRun:
     summary: RunSummary
     state: RunState
+    notices: Sequence[str]
     advice: Sequence[Advice]
     trouble: str
 
@@ -101,9 +102,12 @@ def _read(source: LogSource, run: RunSummary) -> _ReadRun:
     from lrtui.analysis.advice.recorded_advice import advice_on
     from lrtui.run.state import RunState
 
-    state = RunState()
-    state.fold(all_items(source, run))
-    return _ReadRun(run, state, advice_on(state, is_over=not run.is_live), source.log(run.id.key).trouble)
+    state, notices = RunState(), list[str]()
+    for item in all_items(source, run):
+        state.fold([item])
+        if isinstance(item, Notice):
+            notices.append(item.text)
+    return _ReadRun(run, state, notices, advice_on(state, is_over=not run.is_live), source.log(run.id.key).trouble)
 
 
 MAX_METRICS = 12
@@ -175,6 +179,7 @@ def _lines(run: _ReadRun, pattern: str) -> list[str]:
             results = [metric for metric in values if not metric.endswith(SPEED)]
             texts = [f"{metric} {four_digits(values[metric])}" for metric in dict.fromkeys([*first, *results])]
             rows.append((name, f"{', '.join(texts[:MAX_METRICS])}, at step {test.step:,}"))
+    rows += [("notice", text) for text in run.notices]
     rows.append(("unreadable", run.trouble))
     rows = [(name, printable(text)) for name, text in rows if text]
     lines = [f"  {name:<10}  {text}" for name, text in rows]
@@ -217,5 +222,6 @@ def _record(run: _ReadRun, pattern: str) -> dict[str, Any]:
         "advice": [
             {"code": each.code, "title": each.title, "text": each.text, "effect": each.effect} for each in run.advice
         ],
+        "notices": list(run.notices),
         "trouble": run.trouble or None,
     }

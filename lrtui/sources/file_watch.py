@@ -56,7 +56,7 @@ class FileWatch:
 
         while not self._closed:
             self._stop.clear()
-            folders = [folder for folder in self._folders if folder.is_dir()]
+            folders = [folder for folder in self._folders if os.path.isdir(folder)]
             if not folders:
                 return
             try:

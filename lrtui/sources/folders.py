@@ -20,6 +20,9 @@ MAX_FILES = 20_000
 SKIPPED = frozenset({"node_modules", "site-packages", "__pycache__", "venv"})
 """Names of folders that have no logs, beside the hidden ones."""
 
+SYSTEM_FOLDERS = frozenset({Path("/proc"), Path("/sys"), Path("/dev")})
+"""Folders whose files are no files on a disk; searched only if the user names one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -86,7 +89,7 @@ class LogFinder:
         found: dict[Path, Place] = {}
         trouble: list[str] = []
         folders: list[Path] = []
-        if not self._path.is_dir():
+        if not os.path.isdir(self._path):
             if os.path.lexists(self._path):
                 self._ask(lambda each: each.find_file(self._path), self._path, found, trouble)
             else:
@@ -94,22 +97,24 @@ class LogFinder:
         else:
             yield from self._walk(found, trouble, folders)
             # a link to a log that was found by its own path
-            real = {path: Path(os.path.realpath(path)) for path in found if path.is_symlink()}
+            real = {path: _real(path) for path in found if path.is_symlink()}
             found = {path: place for path, place in found.items() if real.get(path) not in found}
         self.places, self.trouble = found, tuple(dict.fromkeys(trouble))
         # those with logs first: not all can be watched
-        with_logs = {path if path.is_dir() else path.parent for path in found}
+        with_logs = {path if os.path.isdir(path) else path.parent for path in found}
         self.folders = tuple(sorted(folders, key=lambda folder: folder not in with_logs)) or (self._path.parent,)
 
     def _walk(self, found: dict[Path, Place], trouble: list[str], folders: list[Path]) -> Iterator[None]:
         # real folders come first, so that a log is named by its own path and not by that of a link
         waiting, links, seen = [self._path], list[Path](), set[tuple[int, int]]()
-        files: set[str] = set()
+        files: set[Path] = set()
         while waiting or links:
             folder = waiting.pop() if waiting else links.pop(0)
             if len(folders) >= MAX_FOLDERS:
-                trouble.append(f"{self._path}: only the first {MAX_FOLDERS:,} folders are searched")
+                trouble.insert(0, f"{self._path}: only the first {MAX_FOLDERS:,} folders are searched")
                 return
+            if folder in SYSTEM_FOLDERS and folder != self._path:
+                continue
             try:
                 status = folder.stat()
                 if (status.st_dev, status.st_ino) in seen:
@@ -127,7 +132,7 @@ class LogFinder:
                 yield
                 continue
             waiting += [folder / name for name in sorted(inner, reverse=True)]
-            links += [folder / name for name in sorted(linked) if (folder / name).is_dir()]
+            links += [folder / name for name in sorted(linked) if os.path.isdir(folder / name)]
             yield
 
     def _ask(
@@ -181,12 +186,20 @@ def _entries(folder: Path) -> tuple[list[str], list[str], set[str], bool]:
     return sorted(files), folders, links, False
 
 
-def _is_repeated(folder: Path, name: str, links: set[str], files: set[str]) -> bool:
+def _is_repeated(folder: Path, name: str, links: set[str], files: set[Path]) -> bool:
     """Return whether an entry is a link to a folder, to nothing, or to a file that was found already."""
     if name not in links:
         return False
-    path = os.path.realpath(folder / name)
-    if not os.path.isfile(path) or path in files:
+    path = _real(folder / name)
+    if path is None or not os.path.isfile(path) or path in files:
         return True
     files.add(path)
     return False
+
+
+def _real(path: Path) -> Path | None:
+    """Return the path without links; None if one of them may not be read."""
+    try:
+        return Path(os.path.realpath(path))
+    except OSError:
+        return None

@@ -30,7 +30,8 @@ class RecordedValues:
         self.is_thin = False
         """Whether only some points are kept."""
         self._names = NamedSeries()
-        self._kept: Collection[str] | None = None
+        self._left_out: frozenset[str] = frozenset()
+        """Names of the series of which no points are kept."""
 
     @property
     def trouble(self) -> str:
@@ -54,21 +55,21 @@ class RecordedValues:
         """Keep only about KEPT points of each series, also of those that are added.
 
         Args:
-            kept: names of the series of which points are kept; None for all.
+            kept: names of the series of which points are kept; None for all. Series that appear later are kept as well.
         """
-        self.is_thin, self._kept = True, kept
+        self.is_thin, self._left_out = True, frozenset() if kept is None else frozenset(self.series).difference(kept)
         for name, series in self.series.items():
-            if kept is None or name in kept:
-                series.thin(KEPT)
-            else:
+            if name in self._left_out:
                 self.series[name] = RecordedSeries(name)
+            else:
+                series.thin(KEPT)
 
     def _extend(self, name: str, points: Points) -> None:
         series = self.series.setdefault(name, RecordedSeries(name))
         known = self.shapes.get(name, SeriesShape())
         before = len(series)
         is_later = not before or points.steps[0] > series.steps[-1]
-        if self._kept is None or name in self._kept:
+        if name not in self._left_out:
             series.extend(points)
         if self.is_thin or (is_later and len(series) == before + len(points)):
             self.shapes[name] = known.extended(points.steps, points.values)

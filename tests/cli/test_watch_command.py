@@ -72,6 +72,14 @@ def test_the_json_has_an_object_for_each_run(logs: Path, lrtui: CommandLine) -> 
     assert all(each["meaning"] != "lr" for each in mapped["recognized"])
 
 
+def test_that_steps_are_counted_is_said(tmp_path: Path, lrtui: CommandLine) -> None:
+    path = tmp_path / "far.jsonl"
+    path.write_text('{"step": 1, "loss": 0.5}\n{"step": 1000000000000, "loss": 0.4}\n')
+    text = "The steps of this log are negative, too large or too far apart: those with a value are counted from 0."
+    assert f"notice {text}" in " ".join(lrtui("watch", str(path), "--headless").out.split())
+    assert json.loads(lrtui("watch", str(path), "--json").lines[0])["notices"] == [text]
+
+
 @pytest.mark.parametrize("command", ["watch", "import"])
 def test_paths_and_mappings_that_can_not_be_used_are_refused(command: str, logs: Path, lrtui: CommandLine) -> None:
     for arguments, status, message in (

@@ -147,7 +147,7 @@ def test_an_unreadable_file_is_said_and_read_as_soon_as_it_can_be(
 
         patched.setattr(os, "open", refuse)
         assert not reader.read(9).items
-        assert reader.trouble == f"{NAME} can't be read: Permission denied."
+        assert reader.trouble == f"{tmp_path}: {NAME} can't be read: Permission denied."
         assert reader.sample() is None
     assert reader.has_news()
     assert len(reader.read(9).items) == 3
@@ -165,7 +165,7 @@ def test_damage_is_left_out_and_told_by_its_place(tmp_path: Path) -> None:
         path.write_bytes(changed)
         part, trouble = read_all(tmp_path)
         size = ends[31] - ends[30]
-        assert trouble == f"{NAME}: {size} bytes from byte {start:,} on are damaged and left out.", place
+        assert trouble == f"{tmp_path}: {NAME}: {size} bytes from byte {start:,} on are damaged and left out.", place
         assert sum(map(len, series_in(part.items).values())) == len(EVENTS) - 1
 
     # a hole of zeros, as a full or interrupted disk leaves it
@@ -215,7 +215,7 @@ def test_a_half_written_end_is_waited_for_until_something_follows_it(tmp_path: P
     start = path.stat().st_size - len(half)
     write_records(path, [event_bytes("lr", 100, 1.0, 1.7e9)], "ab")
     assert series_in(reader.read(9).items) == {"lr": [(100, 1.0, 1.7e9)]}
-    assert reader.trouble == f"{NAME}: {len(half)} bytes from byte {start:,} on are damaged and left out."
+    assert reader.trouble == f"{tmp_path}: {NAME}: {len(half)} bytes from byte {start:,} on are damaged and left out."
 
 
 def test_zeros_at_the_end_are_waited_for(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_zeros_at_the_end_are_waited_for(tmp_path: Path) -> None:
     with path.open("ab") as file:
         file.write(bytes(200))
     reader.read(9)
-    assert reader.trouble == f"{NAME}: no record starts at byte {size:,} or after it."
+    assert reader.trouble == f"{tmp_path}: {NAME}: no record starts at byte {size:,} or after it."
     # a network file system had not written them yet
     more = record(event_bytes("lr", 100, 1.0, 1.7e9))
     with path.open("r+b") as file:
@@ -296,12 +296,12 @@ def test_files_of_another_kind_are_said_to_be_none(tmp_path: Path) -> None:
         path.write_bytes(content)
         part, trouble = read_all(tmp_path)
         assert not part.items
-        assert trouble == f"{NAME} is not an event file, or its start is damaged."
+        assert trouble == f"{tmp_path}: {NAME} is not an event file, or its start is damaged."
     path.write_bytes(b"")
     assert read_all(tmp_path)[1] == ""
     path.unlink()
     path.mkdir()
-    assert read_all(tmp_path)[1] == f"{NAME} can't be read: it is not a file."
+    assert read_all(tmp_path)[1] == f"{tmp_path}: {NAME} can't be read: it is not a file."
 
 
 def test_a_sample_covers_the_whole_of_a_large_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -342,7 +342,8 @@ def test_hostile_values_are_read_within_limits(tmp_path: Path) -> None:
     write_events(tmp_path / "tags" / NAME, [(f"tag {at:05}", 0, float(at)) for at in range(10_000)])
     part, trouble = read_all(tmp_path / "tags")
     assert len(part.items) == 2_000
-    assert trouble == ("It has more than 2,000 series: the further ones, such as tag 02000, are left out.")
+    text = "It has more than 2,000 series: the further ones, such as tag 02000, are left out."
+    assert trouble == f"{tmp_path / 'tags'}: {text}"
 
     long = ["x" * 200_000 + str(at) for at in range(3)]
     write_events(tmp_path / "long" / NAME, [(tag, 0, 1.0) for tag in [*long, "y" * 500 + "\n", "a\x1b[31m", ""]])
@@ -362,7 +363,7 @@ def test_hostile_values_are_read_within_limits(tmp_path: Path) -> None:
     )
     part, trouble = read_all(tmp_path / "deep")
     assert len(series_in(part.items)["loss"]) == 1
-    assert trouble == f"{NAME}: 2 records of another kind are left out."
+    assert trouble == f"{tmp_path / 'deep'}: {NAME}: 2 records of another kind are left out."
 
 
 def _varint(value: int) -> bytes:

@@ -69,7 +69,7 @@ def test_of_two_writers_the_newer_one_counts_from_its_first_step_on(tmp_path: Pa
     part = reader.read(9)
     assert not restarts_in(part.items)
     assert steps(part.items) == [4, 8]
-    said = f"Two programs seem to write into {tmp_path} at the same time: from step 5 on, the values in {SECOND}"
+    said = f"{tmp_path}: Two programs seem to write into it at the same time: from step 5 on, the values in {SECOND}"
     said += " are shown."
     assert reader.trouble == said
     # as a whole

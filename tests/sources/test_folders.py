@@ -106,3 +106,36 @@ def test_an_error_of_a_format_is_told(tmp_path: Path) -> None:
     finder = found(tmp_path, Broken(), MemoryFormat())
     assert len(finder.places) == 1
     assert finder.trouble == (f"{tmp_path}: broken: ValueError: no such thing",)
+
+
+def test_a_link_into_a_folder_that_can_not_be_read_does_not_end_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(tmp_path, "x.mem")
+    os.symlink("/closed/data", tmp_path / "data")
+    look, follow = os.stat, os.readlink
+
+    def refused(path: str | Path, *args: object, **kwargs: bool) -> object:
+        if str(path) == str(tmp_path / "data") and kwargs.get("follow_symlinks", True):
+            raise PermissionError(13, "Permission denied")
+        return look(path, *args, **kwargs)
+
+    def unreadable(path: str | Path, **kwargs: object) -> str:
+        if str(path) == str(tmp_path / "data"):
+            raise PermissionError(13, "Permission denied")
+        return follow(path)
+
+    monkeypatch.setattr(os, "stat", refused)
+    assert logs(tmp_path) == ["x.mem"]
+    # as in /proc
+    monkeypatch.setattr(os, "readlink", unreadable)
+    assert logs(tmp_path) == ["x.mem"]
+
+
+def test_folders_of_the_system_are_searched_only_if_they_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(tmp_path, "proc/x.mem", "y.mem")
+    monkeypatch.setattr(folders, "SYSTEM_FOLDERS", {tmp_path / "proc"})
+    assert logs(tmp_path) == ["y.mem"]
+    assert logs(tmp_path / "proc") == ["x.mem"]

@@ -131,10 +131,9 @@ class EventHistory:
             each.limit = step if each.limit is None else min(each.limit, step)
 
     def _tell_of_two_writers(self, newer: Path, step: int) -> None:
-        folder, name = printable(str(newer.parent)), printable(newer.name)
         self._two_writers = (
-            f"Two programs seem to write into {folder} at the same time: from step {step:,} on, "
-            f"the values in {name} are shown."
+            f"Two programs seem to write into it at the same time: from step {step:,} on, "
+            f"the values in {printable(newer.name)} are shown."
         )
 
     def _add_own(self, written: _Written, columns: dict[bytes, Column]) -> None:

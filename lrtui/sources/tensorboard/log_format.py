@@ -57,7 +57,8 @@ class TensorBoardReader:
         files = [file.trouble for file in self._files.values() if file.trouble]
         if len(files) > MOST_TOLD:
             files[MOST_TOLD:] = [f"{counted(len(files) - MOST_TOLD, 'further file')} can't be read as a whole."]
-        return " ".join(filter(None, [*files, self._history.trouble]))
+        text = " ".join(filter(None, [*files, self._history.trouble]))
+        return f"{printable(str(self._folder))}: {text}" if text else ""
 
     def has_news(self) -> bool:
         """Return whether a file has changed, or there is a new one."""
