@@ -15,7 +15,7 @@ from lrtui.cli.log_options import all_items, log_arguments, no_logs, read_all, s
 from lrtui.cli.stored_runs import store_option
 from lrtui.cli.terminal import print_prose, terminal_width, why_no_cockpit
 from lrtui.opening import Opening, WatchedLogs
-from lrtui.run.evaluations import ACCURACY, LOSS
+from lrtui.run.evaluations import ACCURACY, LOSS, shown_loss
 from lrtui.run.events import GLYPHS, Notice
 from lrtui.run.source import LogDescription, RunSummary
 from lrtui.text.format import MISSING, duration, figure, four_digits, printable, wrapped
@@ -136,7 +136,7 @@ def _print_table(runs: Iterable[_ReadRun]) -> None:
             run.log.format,
             f"{GLYPHS[run.summary.state]} {run.summary.state}",
             f"{run.state.step:,}",
-            figure(_known(run.state.last_loss)),
+            figure(_shown(run.state.last_loss)),
             figure(run.state.last_test.loss if run.state.last_test else None),
             figure(run.summary.best_accuracy),
             _lr(run.state),
@@ -150,6 +150,10 @@ def _print_table(runs: Iterable[_ReadRun]) -> None:
 
 def _known(value: float) -> float | None:
     return None if value != value else value
+
+
+def _shown(loss: float) -> float | None:
+    return None if loss != loss else shown_loss(loss, is_log=True)
 
 
 def _lr(state: RunState) -> str:

@@ -212,7 +212,7 @@ def comparison_lines(
     """
     blocks = [
         *difference_blocks(labels, states, comparison),
-        *moment_blocks(labels, comparison, width),
+        *moment_blocks(labels, states, comparison, width),
         result_block(labels, states, comparison),
     ]
     return [line for block in blocks for line in ("", *block)]
@@ -230,15 +230,28 @@ def difference_blocks(labels: Sequence[str], states: Sequence[RunState], compari
     return [*blocks, ["changes during the run", *changes]] if changes else blocks
 
 
-def moment_blocks(labels: Sequence[str], comparison: Comparison, width: int | None = None) -> list[list[str]]:
+def noun_of_epochs(states: Sequence[RunState]) -> str:
+    """Return what the epochs of these runs are: "test" for logs, none of which counts epochs, since a test ends one."""
+    started = [state.started for state in states if state.started is not None]
+    return "test" if started and not any(each.names_epochs for each in started) else "epoch"
+
+
+def time_after(seconds: float, *, is_log: bool) -> str:
+    """Return the training time after a comma; nothing for a log without times."""
+    return f", {duration(seconds)}" if seconds or not is_log else ""
+
+
+def moment_blocks(
+    labels: Sequence[str], states: Sequence[RunState], comparison: Comparison, width: int | None = None
+) -> list[list[str]]:
     """Return tables of every metric at equal epochs, then at equal seconds; a `*` marks the best of each row."""
-    blocks = []
+    noun, blocks = noun_of_epochs(states), []
     for name in comparison.metrics:
         by_epoch = {f"{at}": row for at, row in _thinned(comparison.by_epoch[name]).items()}
-        blocks.append(_table(f"test {name} at equal epochs", "epoch", labels, by_epoch, width))
+        blocks.append(_table(f"test {name} at equal {noun}s", noun, labels, by_epoch, width))
     for name, means in comparison.step_metrics.items():
         by_epoch = {f"{at}": row for at, row in _thinned(means).items()}
-        blocks.append(_table(f"mean {printable(name)} of the steps at equal epochs", "epoch", labels, by_epoch, width))
+        blocks.append(_table(f"mean {printable(name)} of the steps at equal {noun}s", noun, labels, by_epoch, width))
     for name in comparison.metrics:
         by_seconds = {_moment(at): row for at, row in comparison.by_seconds[name].items()}
         blocks.append(_table(f"test {name} at equal seconds", "time", labels, by_seconds, width))
@@ -295,10 +308,11 @@ def _moment(seconds: float) -> str:
 
 def result_block(labels: Sequence[str], states: Sequence[RunState], comparison: Comparison) -> list[str]:
     """Return a table of each run's last and best results."""
-    headings = [Heading(""), Heading("epoch", ".")]
+    noun = noun_of_epochs(states)
+    headings = [Heading(""), Heading(noun, ".")]
     headings += [Heading(printable(name), ".") for name in comparison.metrics]
     for name in comparison.best:
-        headings += [Heading(f"best {printable(name)}", "."), Heading("epoch", ".")]
+        headings += [Heading(f"best {printable(name)}", "."), Heading(noun, ".")]
     averaged = any(state.last_averaged for state in states)
     if averaged:
         headings += [Heading(f"averaged {printable(name)}", ".") for name in comparison.metrics]

@@ -57,6 +57,14 @@ def epoch_means(state: RunState, name: str) -> dict[int, float]:
     return {done.epoch: mean for done, mean in zip(state.epochs, means, strict=True) if math.isfinite(mean)}
 
 
+def shown_loss(loss: float, *, is_log: bool) -> float:
+    """Return a training loss as texts show it: NaN for one of a log that is not finite.
+
+    In the events of a log, NaN stands for a step without a loss, and infinity also for a loss of NaN.
+    """
+    return math.nan if is_log and math.isinf(loss) else loss
+
+
 def metric_names(results: Iterable[EvalDone]) -> tuple[str, ...]:
     """Return the names of all metrics in the results: accuracy, loss, then the task's further ones."""
     names = dict.fromkeys(name for result in results for name in result.all_metrics)

@@ -11,7 +11,7 @@ from typing import Any
 
 from lrtui.run import events
 from lrtui.run.arguments import check_argument
-from lrtui.run.events import CommandAnswer, DeadLayer, EvalDone, Event, StepDone
+from lrtui.run.events import CommandAnswer, DeadLayer, EvalDone, Event, RunStarted, StepDone
 from lrtui.run.spec import RunSpec
 
 
@@ -61,6 +61,8 @@ def event_to_json(event: Event, *, exact: bool = False) -> dict[str, Any]:
     record = {"event": kind_of(event), **plain(event, exact=exact)}
     if isinstance(event, CommandAnswer) and not event.command_id:
         del record["command_id"]
+    if isinstance(event, RunStarted) and not event.logs_epochs:
+        del record["logs_epochs"]
     if isinstance(event, StepDone):
         record["metrics"] = {
             name: plain(value, exact=exact) for name, value in sorted(event.metrics.items()) if not math.isnan(value)

@@ -88,6 +88,8 @@ class RunStarted(Event):
     output: str | None = None
     """File with the output of the command that the run is part of, relative to the store's folder; None if `lrtui run`
     did not start it."""
+    logs_epochs: bool = False
+    """Whether the log that a run is known from has the epochs of its steps; no key in JSON otherwise."""
 
     @property
     def has_every_loss(self) -> bool:
@@ -106,7 +108,7 @@ class RunStarted(Event):
     @property
     def names_epochs(self) -> bool:
         """Whether the run itself counts epochs; in a log that does not, each test ends one."""
-        return self.knows_epochs or not self.spec.is_log
+        return self.knows_epochs or self.logs_epochs or not self.spec.is_log
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from lrtui.run.evaluations import shown_loss
 from lrtui.run.events import (
     CheckpointSaved,
     CommandRefused,
@@ -54,6 +55,8 @@ class Log:
     """Whether the output of the run's command stands in place of the lines of steps and tests."""
     names_epochs: bool = True
     """Whether the lines of steps name the epoch; a log may not count epochs."""
+    is_of_log: bool = False
+    """Whether the run is known from a log: it may have no lr, and a loss in it may be any that is not finite."""
     open_rows: tuple[str, ...] = ()
     """Lines of output that are not finished, such as a progress bar."""
     _needs_loss: bool = False
@@ -78,7 +81,8 @@ class Log:
             case StepDone() | EvalDone() if self.has_output:
                 return
             case StepDone():
-                self.add("step", step_line(event) if self.names_epochs else numbered_step_line(event), event.seq)
+                logged = logged_step_line(event, names_epochs=self.names_epochs) if self.is_of_log else step_line(event)
+                self.add("step", logged, event.seq)
             case EvalDone():
                 self.add("evaluation", evaluation_line(event), event.seq)
             case RunFinished():
@@ -152,10 +156,12 @@ def step_line(event: StepDone) -> str:
     )
 
 
-def numbered_step_line(event: StepDone) -> str:
-    """Return the line of a step of a run that counts no epochs."""
+def logged_step_line(event: StepDone, *, names_epochs: bool) -> str:
+    """Return the line of a step of a log, which may count no epochs and have no lr."""
+    moment = f"Epoch: {event.epoch} batch-{event.batch}" if names_epochs else f"Step: {event.step}"
+    loss = shown_loss(event.loss, is_log=True)
     lrs = "" if all(map(math.isnan, event.lrs)) else f" Learning Rate: {format_lrs(event.lrs)}"
-    return f"Train Step: {event.step}\tLoss: {event.loss:.6f}{lrs}"
+    return f"Train {moment}\tLoss: {loss:.6f}{lrs}"
 
 
 def evaluation_line(event: EvalDone) -> str:

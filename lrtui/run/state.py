@@ -328,7 +328,7 @@ class RunState:
             self.metrics = {}
         self.started, self.status, self.outcome = event, "running", None
         self.log.has_output = event.output is not None
-        self.log.names_epochs = event.names_epochs
+        self.log.names_epochs, self.log.is_of_log = event.names_epochs, event.spec.is_log
         self.waiting_for = "the first batch"
 
     def _fold_rewritten(self, item: Rewritten) -> None:

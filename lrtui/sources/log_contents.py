@@ -11,7 +11,8 @@ import numpy as np
 from lrtui.run.events import EpochDone, EvalDone, Event, Notice, RunStarted
 from lrtui.run.source import run_started
 from lrtui.run.spec import LOG, RunSpec
-from lrtui.sources.log_epochs import LogEpochs, epochs_of
+from lrtui.sources.epoch_length import epoch_length
+from lrtui.sources.log_epochs import LogEpochs, epochs_of, known_epochs
 from lrtui.sources.placed_values import PlacedValues
 from lrtui.sources.step_axis import StepAxis, axis_of
 from lrtui.sources.training_time import training_seconds
@@ -109,7 +110,8 @@ def contents_of(log: RecordedLog) -> LogContents:
         length=None if axis.is_counted else length,
         first=axis.first + axis.shift,
     )
-    started = _started(log, axis, lrs, length)
+    started = _started(log, axis, lrs, length or _length_of(used.get(meaning.epoch or "")))
+    started = replace(started, logs_epochs=bool(length) or bool(known_epochs(logged).any()))
     roles = {meaning.loss, meaning.epoch, *meaning.lrs, *tests}
     names = [name for name in used if name not in roles]
     contents = LogContents(
@@ -198,6 +200,11 @@ def _started(log: RecordedLog, axis: StepAxis, lrs: Sequence[PlacedValues], leng
         group_lrs=[float(each.values[0]) if len(each.values) else math.nan for each in lrs],
     )
     return replace(event, settings_known=False, step=axis.first)
+
+
+def _length_of(epochs: RecordedSeries | None) -> int | None:
+    """Return the steps per epoch that follow from the logged epochs; None if several lengths agree with them."""
+    return None if epochs is None else epoch_length(epochs.steps, epochs.values)
 
 
 def _total_steps(facts: LogFacts) -> int | None:

@@ -58,6 +58,12 @@ class LogEpochs:
         return min(places, default=None)
 
 
+def known_epochs(logged: PlacedValues) -> NDArray[np.bool_]:
+    """Return which of the logged values can be epochs."""
+    known: NDArray[np.bool_] = np.isfinite(logged.values) & (np.abs(logged.values) < 1e9)
+    return known
+
+
 def epochs_of(
     tests: NDArray[np.int64], logged: PlacedValues, *, is_whole: bool, length: int | None, first: int
 ) -> LogEpochs:
@@ -77,7 +83,7 @@ def epochs_of(
         is_last = np.append(numbers[1:] != numbers[:-1], True)[: len(numbers)]
         ended = np.where(is_last & (missing <= NEAR_THE_END * length), numbers, 0)
         return LogEpochs(np.zeros(1, np.int64), np.ones(1, np.int64), ended, length, first)
-    known = np.isfinite(logged.values) & (np.abs(logged.values) < 1e9)
+    known = known_epochs(logged)
     if not known.any():
         numbers = np.arange(1, len(tests) + 1)
         return LogEpochs(np.append(0, tests + 1), np.append(1, numbers + 1), numbers)

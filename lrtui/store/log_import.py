@@ -121,7 +121,7 @@ class _Import:
         data = {**self._started.data, "log": plain(self._found.log)}
         if self._found.curve is not None and self._started.spec.is_log:
             data["logged_lrs"] = self._found.curve().logged()
-        if not self._started.names_epochs and all(found.meaning != "epoch" for found in self._found.log.recognized):
+        if not self._started.names_epochs:
             # each test ends one, which only advice and comparisons need
             self._summary["epoch"] = 0
         self._summary |= {"finished": self._found.finished, "data": json.dumps(data, default=str)}

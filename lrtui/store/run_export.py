@@ -9,6 +9,8 @@ import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
+
 from lrtui.run.event_json import event_to_json
 from lrtui.run.events import Event, RunStarted
 from lrtui.run.feed import FeedItem, OutputLines, Rewritten, StepBlock, SummaryBlock
@@ -47,22 +49,27 @@ def group_count(connection: sqlite3.Connection, run: int) -> int:
     return 1 + (last or 0)
 
 
-def csv_lines(items: Iterable[FeedItem], metrics: Sequence[str] = (), groups: int = 1) -> Iterator[str]:
+def csv_lines(
+    items: Iterable[FeedItem], metrics: Sequence[str] = (), groups: int = 1, *, has_times: bool = True
+) -> Iterator[str]:
     """Yield the lines of a table with one row per step.
+
+    What a run's log does not have is empty; a loss in it that is not finite is nan.
 
     Args:
         metrics: names of the metrics that have a column; empty at steps without a value.
         groups: number of parameter groups, if some were added during the run; empty at the steps before.
+        has_times: whether the run has times; a log may have none.
     """
-    has_header, has_every_loss = False, True
+    has_header, started = False, None
     for part in items:
         if isinstance(part, RunStarted):
-            groups, has_every_loss = max(groups, len(part.group_lrs)), part.has_every_loss
+            groups, started = max(groups, len(part.group_lrs)), part
         elif isinstance(part, StepBlock):
             if not has_header:
                 yield _header(groups, metrics)
                 has_header = True
-            yield from _rows(part, metrics, groups, has_every_loss=has_every_loss)
+            yield from _rows(part, metrics, groups, started, has_times=has_times)
     if not has_header:
         yield _header(groups, metrics)
 
@@ -80,16 +87,22 @@ def _csv_line(cells: Sequence[str]) -> str:
     return line.getvalue()
 
 
-def _rows(block: StepBlock, metrics: Sequence[str], groups: int, *, has_every_loss: bool) -> Iterator[str]:
+def _rows(
+    block: StepBlock, metrics: Sequence[str], groups: int, started: RunStarted | None, *, has_times: bool
+) -> Iterator[str]:
     no_values = [""] * len(block)
+    is_log, names_epochs = (started.spec.is_log, started.names_epochs) if started else (False, True)
+    # of a loss in a log that is not finite no more is known
+    loss = np.where(np.isinf(block.loss), np.nan, block.loss) if is_log else block.loss
+    has_loss = ~np.isnan(block.loss) if started and not started.has_every_loss else np.full(len(block), True)
     # repr has every digit of a number, and nan and inf in the form that all programs read
     columns = (
         range(block.first_step, block.first_step + len(block)),
-        block.epochs.tolist(),
-        block.batches.tolist(),
-        _numbers(block.seconds),
-        _numbers(block.loss) if has_every_loss else _cells(block.loss),
-        _numbers(block.lrs[0]),
+        block.epochs.tolist() if names_epochs else no_values,
+        block.batches.tolist() if names_epochs else no_values,
+        _numbers(block.seconds) if has_times else no_values,
+        [number if known else "" for number, known in zip(_numbers(loss), has_loss.tolist(), strict=True)],
+        _cells(block.lrs[0]) if is_log else _numbers(block.lrs[0]),
         *(_cells(block.lrs[group]) if group < len(block.lrs) else no_values for group in range(1, groups)),
         *(_cells(block.metrics[name]) if name in block.metrics else no_values for name in metrics),
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lrtui.run.errors import StoreError, UsageError
+from lrtui.run.evaluations import shown_loss
 from lrtui.run.events import EvalDone, RunStarted
 from lrtui.run.feed import FeedItem, StepBlock
 from lrtui.store.removal import remove_empty
@@ -73,28 +74,31 @@ def write_event_files(items: Iterable[FeedItem], folder: Path, created: float) -
 
 
 def _points(items: Iterable[FeedItem]) -> Iterator[Point]:
-    tags, has_gaps = ["lr"], False
+    tags, has_gaps, is_log = ["lr"], False, False
     for part in items:
         if isinstance(part, RunStarted):
-            names, has_gaps = part.group_names, not part.has_every_loss
+            names, has_gaps, is_log = part.group_names, not part.has_every_loss, part.spec.is_log
             tags = ["lr"] if len(names) == 1 else [f"lr/{name}" for name in names]
         elif isinstance(part, StepBlock):
-            yield from _steps(part, tags, has_gaps=has_gaps)
+            yield from _steps(part, tags, has_gaps=has_gaps, is_log=is_log)
         elif isinstance(part, EvalDone):
             yield part.step, part.seconds, _results(part)
 
 
-def _steps(block: StepBlock, tags: list[str], *, has_gaps: bool) -> Iterator[Point]:
+def _steps(block: StepBlock, tags: list[str], *, has_gaps: bool, is_log: bool) -> Iterator[Point]:
     # a script may have added groups
     tags = [*tags, *(f"lr/group {group}" for group in range(len(tags), len(block.lrs)))]
-    values = {tags[0]: block.lrs[0].tolist()}
+    values: dict[str, list[float]] = {}
     # values that some steps do not have
     metrics = {f"train/{name}": column.tolist() for name, column in block.metrics.items()}
     metrics |= {tag: column.tolist() for tag, column in zip(tags[1:], block.lrs[1:], strict=True)}
+    (metrics if is_log else values)[tags[0]] = block.lrs[0].tolist()
     (metrics if has_gaps else values)["train/loss"] = block.loss.tolist()
     for index, seconds in enumerate(block.seconds.tolist()):
         point = {tag: column[index] for tag, column in metrics.items() if not math.isnan(column[index])}
         point |= {tag: column[index] for tag, column in values.items()}
+        if "train/loss" in point:
+            point["train/loss"] = shown_loss(point["train/loss"], is_log=is_log)
         yield block.first_step + index, seconds, point
 
 

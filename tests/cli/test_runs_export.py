@@ -88,7 +88,7 @@ def test_a_file_is_written_whole_or_not_at_all(
     assert lrtui("runs", "export", "1", "--out", str(out)).out == ""
     whole = out.read_text()
     assert whole == lrtui("runs", "export", "1").out
-    monkeypatch.setattr("lrtui.cli.runs.export.csv_lines", lambda *_: (1 / 0 for _ in "x"))
+    monkeypatch.setattr("lrtui.cli.runs.export.csv_lines", lambda *_, **__: (1 / 0 for _ in "x"))
     with pytest.raises(ZeroDivisionError):
         lrtui("runs", "export", "1", "--out", str(out))
     assert out.read_text() == whole

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_log import Item, MemoryLog, MemoryReader, points
 
+from lrtui.run.event_json import event_from_json, event_to_json
+from lrtui.run.events import StepDone
 from lrtui.run.feed import Rewritten, StepBlock, SummaryBlock
 from lrtui.run.log import Log
 from lrtui.run.state import RunState
@@ -305,3 +307,25 @@ def test_steps_without_a_value_go_with_the_value_after_them() -> None:
     read(log)
     folded(feed, state)
     assert (state.step, len(state.loss)) == (1, 1)
+
+
+def test_a_log_with_an_epoch_series_names_epochs_and_has_their_length() -> None:
+    loss, epochs = points("loss", range(0, 40, 2), [1.0] * 20), [step // 10 for step in range(0, 40, 2)]
+    started = state_of([loss]).started
+    assert started is not None
+    assert not started.names_epochs
+    state = state_of([loss, points("epoch", range(0, 40, 2), epochs)])
+    assert state.started is not None
+    assert (state.started.names_epochs, state.started.batches_per_epoch) == (True, 10)
+    # one row per epoch has no length that could be drawn, but epochs
+    state = state_of([points("val_loss", range(5), [1.0] * 5), points("epoch", range(5), range(5))])
+    assert state.started is not None
+    assert state.started.names_epochs
+    assert event_from_json(event_to_json(state.started)).logs_epochs  # type: ignore[attr-defined]
+
+
+def test_a_loss_of_nan_and_an_unknown_lr_are_so_in_the_lines_of_a_log() -> None:
+    log = state_of([points("loss", [0, 1], [1.0, math.nan]), points("epoch", [0, 1], [0, 0])]).log
+    assert [line.text for line in log.lines] == ["Train Epoch: 1 batch-0\tLoss: 1.000000"]
+    log.add_event(StepDone(seq=2, step=1, seconds=0.0, epoch=1, batch=1, loss=math.inf, lrs=(math.nan,)))
+    assert log.lines[-1].text == "Train Epoch: 1 batch-1\tLoss: nan"

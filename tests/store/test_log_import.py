@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,7 +18,7 @@ from store_runs import folded, stored
 from lrtui.__main__ import main
 from lrtui.engine.resume import plan_resume
 from lrtui.run.errors import LrtuiError, UsageError
-from lrtui.run.events import EvalDone, Notice, RunStarted
+from lrtui.run.events import EpochDone, EvalDone, Notice, RunStarted
 from lrtui.run.feed import FeedItem, StepBlock
 from lrtui.run.source import LogDescription, RecognizedSeries
 from lrtui.run.spec import LOG, RunSpec
@@ -187,6 +188,48 @@ def test_only_what_is_known_is_listed_shown_and_compared(
     assert compared.startswith("#1 run_1: ✓ done, 711 steps, 1m11s")
     assert "None" not in compared
     assert "optimizer" not in compared
+
+
+@pytest.fixture
+def without_lr_times_and_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Imports two logs of losses and tests, the last loss of which is not finite."""
+    monkeypatch.setenv("LRTUI_STORE", str(tmp_path))
+    for path in ("/logs/run_1", "/logs/run_2"):
+        steps = block(0, 20, 1, every=10)
+        steps.loss[10] = math.inf
+        test = EvalDone(seq=21, step=19, seconds=0.0, epoch=1, loss=0.5, accuracy=None, metrics={}, seconds_taken=0.0)
+        ended = EpochDone(seq=22, step=19, seconds=0.0, epoch=1, lrs=(math.nan,), samples_per_second=math.nan)
+        nothing = np.full(20, np.nan)
+        import_run(
+            tmp_path,
+            found(path),
+            [started(path), replace(steps, seconds=np.zeros(20), lrs=(nothing,)), test, ended],
+        )
+
+
+@pytest.mark.usefixtures("without_lr_times_and_epochs")
+def test_what_a_log_does_not_have_is_empty_in_an_export(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = shown("runs", "export", "1", capsys=capsys).splitlines()
+    assert [lines[0], lines[1], lines[2], lines[11]] == [
+        "step,epoch,batch,seconds,loss,lr,grad",
+        "0,,,,1.0,,0.0",
+        "1,,,,,,",
+        "10,,,,nan,,10.0",
+    ]
+
+
+@pytest.mark.usefixtures("without_lr_times_and_epochs")
+def test_tests_of_a_log_without_epochs_and_times_are_called_tests(capsys: pytest.CaptureFixture[str]) -> None:
+    page = shown("runs", "show", "1", capsys=capsys)
+    assert page.splitlines()[0] == "#1 run_1: ✓ done, 20 steps"
+    assert "\nlr at each test\n  test " in page
+    assert "epoch" not in page
+    compared = shown("runs", "compare", "1", "2", capsys=capsys)
+    assert compared.splitlines()[0] == "#1 run_1: ✓ done, 20 steps"
+    assert "\ntest loss at equal tests\n  test " in compared
+    assert "epoch" not in compared
+    listed = shown("runs", "list", "--sort", "loss", capsys=capsys).splitlines()
+    assert " nan " in listed[1]
 
 
 def test_an_imported_run_is_not_resumed_and_takes_no_commands(

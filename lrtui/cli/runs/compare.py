@@ -11,7 +11,7 @@ from lrtui.cli.charts import MARKERS, Curve, print_chart, print_legend, result_c
 from lrtui.cli.command import Command, option
 from lrtui.cli.stored_runs import find_all, folder_of, reading, run_argument, store_option, title_of
 from lrtui.cli.terminal import print_prose, terminal_width
-from lrtui.run.comparison import Comparison, compare, comparison_lines
+from lrtui.run.comparison import Comparison, compare, comparison_lines, time_after
 from lrtui.run.errors import UsageError
 from lrtui.run.evaluations import ACCURACY, metric_of, objective_of
 from lrtui.run.event_json import plain
@@ -19,7 +19,7 @@ from lrtui.run.events import GLYPHS
 from lrtui.run.state import RunState
 from lrtui.store.reader import StoredRun
 from lrtui.store.store_feed import StoreFeed
-from lrtui.text.format import duration, printable
+from lrtui.text.format import printable
 
 EPILOG = """\
 Examples:
@@ -58,9 +58,8 @@ def command(runs: tuple[str, ...], as_json: bool, store: str | None) -> int:
         return 0
     for run, state in zip(found, states, strict=True):
         schedule = f"{printable(run.schedule)}, " if run.schedule else ""
-        print_prose(
-            f"{title_of(run)}: {GLYPHS[run.state]} {run.state}, {schedule}{run.step:,} steps, {duration(state.elapsed)}"
-        )
+        time = time_after(state.elapsed, is_log=run.spec.is_log)
+        print_prose(f"{title_of(run)}: {GLYPHS[run.state]} {run.state}, {schedule}{run.step:,} steps{time}")
     for line in comparison_lines([f"#{run.id}" for run in found], states, comparison, terminal_width()):
         print_prose(line)
     print()

@@ -20,7 +20,7 @@ EPILOG = """\
 Formats:
   csv          a row per step: step, epoch, batch, seconds, loss, lr (lr_0, lr_1 ... with several parameter groups) and
                the metrics of the steps, at full precision; a value that is not finite is nan, inf or -inf, and
-               one that was not logged is empty
+               one that was not logged is empty; of a log, a loss that is not finite is nan
   json         every event as a JSON object, one per line, as lrtui train --json prints them
   tensorboard  a folder (--out) of event files: train/loss, lr (lr/GROUP), test/loss, test/accuracy, test/METRIC by
                step; needs the package: pip install 'lrtui[tensorboard]'
@@ -53,7 +53,12 @@ def command(run: str, file_format: str, out: str | None, store: str | None) -> i
             print_prose(f"{points:,} points in {out}", sys.stderr)
         elif file_format == "csv":
             # the first line is the header
-            lines = csv_lines(events, metric_columns(connection, stored.id), group_count(connection, stored.id))
+            lines = csv_lines(
+                events,
+                metric_columns(connection, stored.id),
+                group_count(connection, stored.id),
+                has_times=not stored.spec.is_log or stored.seconds > 0,
+            )
             _write(lines, out, "row", header_lines=1)
         else:
             _write(json_lines(events), out, "event")

@@ -12,7 +12,7 @@ import click
 from lrtui.cli.command import Command, argument, option
 from lrtui.cli.stored_runs import folder_of, reading, store_option
 from lrtui.cli.terminal import terminal_width
-from lrtui.run.evaluations import ACCURACY
+from lrtui.run.evaluations import ACCURACY, shown_loss
 from lrtui.run.events import GLYPHS
 from lrtui.store.columns import Column, column_named, epochs_done, epochs_of, record_of, value_text
 from lrtui.store.filters import read_filters
@@ -122,6 +122,8 @@ def _cell(run: StoredRun, name: str) -> str:
         case "best_value":
             is_loss = run.best_value is None and run.best_metric is None
             return figure(run.best_loss if is_loss else run.best_value)
+        case "loss" if run.loss is not None:
+            return figure(shown_loss(run.loss, is_log=run.spec.is_log))
         case "accuracy" | "best_accuracy" | "test_loss" | "loss" | "best_loss":
             return figure(getattr(run, name))
         case "seconds":

@@ -26,6 +26,7 @@ from lrtui.cli.charts import (
 from lrtui.cli.command import Command, option
 from lrtui.cli.stored_runs import find, folder_of, reading, run_argument, store_option
 from lrtui.cli.terminal import terminal_width
+from lrtui.run.comparison import noun_of_epochs, time_after
 from lrtui.run.evaluations import epoch_means, epoch_results, metric_names, metric_of
 from lrtui.run.event_json import event_to_json, plain
 from lrtui.run.events import GLYPHS, Event, Notice
@@ -36,7 +37,7 @@ from lrtui.run.state import RunState
 from lrtui.store.columns import epochs_done, epochs_of, record_of
 from lrtui.store.reader import StoredRun
 from lrtui.store.store_feed import StoreFeed
-from lrtui.text.format import MISSING, counted, duration, figure, printable, printable_lines, wrapped
+from lrtui.text.format import MISSING, counted, figure, printable, printable_lines, wrapped
 from lrtui.text.table import Heading, table_lines
 
 EPILOG = """\
@@ -137,7 +138,8 @@ def page_lines(run: StoredRun, details: RunDetails) -> list[str]:
     if results := _result_lines(state):
         lines += ["", "results on the test set", *results]
     if state.epochs:
-        lines += ["", "lr at each epoch's end", *_epoch_lines(state)]
+        at_each = "at each epoch's end" if noun_of_epochs([state]) == "epoch" else "at each test"
+        lines += ["", f"lr {at_each}", *_epoch_lines(state)]
     for title, events in (
         ("changes during the run", state.changes),
         ("refused", state.refusals),
@@ -156,8 +158,10 @@ def _head_lines(run: StoredRun) -> list[str]:
         # a log may not know of epochs
         epochs = f"{counted(done, 'epoch')}, " if done else ""
     steps = f"{run.step:,}" + (f" of {run.total_steps:,}" if run.total_steps else "")
-    lines = [f"{printable(run.title)}: {GLYPHS[run.state]} {run.state}, {epochs}{steps} steps, {duration(run.seconds)}"]
-    lines = wrapped(lines[0], terminal_width())
+    time = time_after(run.seconds, is_log=run.spec.is_log)
+    lines = wrapped(
+        f"{printable(run.title)}: {GLYPHS[run.state]} {run.state}, {epochs}{steps} steps{time}", terminal_width()
+    )
     if run.error:
         lines += [f"  {line}" for line in printable_lines(run.error)]
     if run.note:
@@ -241,12 +245,13 @@ def _date(seconds: float) -> str:
 
 
 def _result_lines(state: RunState) -> list[str]:
+    moment = noun_of_epochs([state])
     named = [("best", state.best), ("last", state.last_test), ("averaged model", state.last_averaged)]
     results = [(name, result) for name, result in named if result is not None]
     if not results:
         return []
     metrics = metric_names(state.evaluations)
-    headings = [Heading(""), Heading("epoch", "."), Heading("step", ".")]
+    headings = [Heading(""), Heading(moment, "."), Heading("step", ".")]
     headings += [Heading(printable(name), ".") for name in metrics]
     rows = [
         [name, str(result.epoch), f"{result.step:,}", *(figure(metric_of(result, metric)) for metric in metrics)]
@@ -258,7 +263,7 @@ def _result_lines(state: RunState) -> list[str]:
 def _epoch_lines(state: RunState) -> list[str]:
     groups = max(len(done.lrs) for done in state.epochs)
     names = group_names(state)[:groups]
-    headings = [Heading("epoch", ".")]
+    headings = [Heading(noun_of_epochs([state]), ".")]
     headings += [Heading(f"lr {printable(name)}", ".") for name in names] if groups > 1 else [Heading("lr", ".")]
     metrics = metric_names(state.evaluations)
     headings += [Heading(f"test {printable(name)}", ".") for name in metrics]

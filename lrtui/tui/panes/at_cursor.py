@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from lrtui.plotting.scale import format_x
-from lrtui.run.evaluations import ACCURACY, LOSS, metric_of
+from lrtui.run.evaluations import ACCURACY, LOSS, metric_of, shown_loss
 from lrtui.run.events import EvalDone, LrSet, ScheduleSwitched
 from lrtui.run.log import change_line
 from lrtui.run.series import Series, value_at
@@ -70,6 +70,8 @@ def _steps_at_cursor(scene: Scene, run: ShownRun, series: Series) -> tuple[str, 
     """Return the value of the step at the cursor as it is drawn, and in brackets the exact one if that is smoothed."""
     span, index = scene.view.smoothing, _index(scene, run)
     exact = _number(series, index)
+    if series is run.state.loss and index is not None:
+        exact = four_digits(shown_loss(value_at(series, index), is_log=run.spec.is_log))
     started = run.state.started
     has_gaps = series is not run.state.loss or (started is not None and not started.has_every_loss)
     if exact != NOTHING and has_gaps and math.isnan(value_at(series, index or 0)):

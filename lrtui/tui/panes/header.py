@@ -95,18 +95,18 @@ def progress_line(spec: RunSpec, state: RunState | None, width: int, *, has_epoc
         ended = f" {error.splitlines()[0]}" if error else " The run ended before its first batch."
         status = f" waiting: {state.waiting_for} …" if state.is_live else ended
         return Text(cut(status, width), no_wrap=True, end="")
+    # a log may have no times
+    time = f" in {duration(state.elapsed)}" if state.elapsed or not spec.is_log else ""
     if not state.total_steps:
-        # a log of unknown length
+        # of unknown length
         epoch = f"epoch {state.epoch}   " if has_epochs else ""
-        # a log may have no times
-        time = f" in {duration(state.elapsed)}" if state.elapsed or not spec.is_log else ""
         text = f" {epoch}{state.step:,} steps{time}"
         return Text(cut(text, width), no_wrap=True, end="")
     # a log can grow past the total that it announced
     share = min(1.0, state.step / state.total_steps)
     epoch = f" epoch {state.epoch}/{state.started.spec.epochs} "
     left = state.seconds_left
-    time = f"ETA {duration(left)}" if left is not None and state.is_live else f"in {duration(state.elapsed)}"
+    time = f"ETA {duration(left)}" if left is not None and state.is_live else time.strip()
     steps = f"{state.step:,}/{state.total_steps:,}   " if width >= 100 else ""
     tail = f" {share * 100:3.0f} %   {steps}{time:<11} "
     room = max(4, width - len(epoch) - len(tail))

@@ -10,7 +10,7 @@ from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.panes import fits_all_panes
 from lrtui.plotting.chart import Chart
 from lrtui.plotting.layers import Layer, Line
-from lrtui.run.evaluations import ACCURACY, LOSS, metric_of
+from lrtui.run.evaluations import ACCURACY, LOSS, metric_of, shown_loss
 from lrtui.run.name_pattern import name_matches
 from lrtui.run.state import RunState
 from lrtui.text.format import cut_start, four_digits, printable
@@ -116,7 +116,7 @@ def latest_loss(scene: Scene, state: RunState) -> float | None:
     span = scene.view.smoothing
     latest = state.smoothed(state.loss, span).last if span else state.last_loss
     has_none = math.isnan(latest) and state.started is not None and not state.started.has_every_loss
-    return None if has_none else latest
+    return None if has_none else shown_loss(latest, is_log=state.started is not None and state.started.spec.is_log)
 
 
 # -- panes ------------------------------------------------------------------------------------------------------------

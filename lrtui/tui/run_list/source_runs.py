@@ -165,10 +165,7 @@ def log_of(run: ShownRun) -> LogDescription | None:
 
 def names_epochs(run: ShownRun) -> bool:
     """Return whether the run itself counts epochs; in a log that does not, each test ends one."""
-    started, log = run.state.started, log_of(run)
-    if started is None or started.names_epochs:
-        return True
-    return log is not None and any(found.meaning == "epoch" for found in log.recognized)
+    return run.state.started is None or run.state.started.names_epochs
 
 
 def moment_of(run: ShownRun, test: EvalDone) -> str:

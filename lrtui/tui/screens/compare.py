@@ -13,9 +13,9 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from lrtui.run.comparison import compare, difference_blocks, moment_blocks, result_block
+from lrtui.run.comparison import compare, difference_blocks, moment_blocks, result_block, time_after
 from lrtui.run.events import GLYPHS
-from lrtui.text.format import duration, printable
+from lrtui.text.format import printable
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.run_list.source_runs import ShownRun, label_of
 
@@ -34,7 +34,7 @@ def comparison_text(runs: Sequence[ShownRun], width: int) -> Text:
         [_heading(run) for run in runs],
         *difference_blocks(labels, states, comparison),
         result_block(labels, states, comparison),
-        *arrange_in_rows(moment_blocks(labels, comparison, width), width),
+        *arrange_in_rows(moment_blocks(labels, states, comparison, width), width),
     ]
     text = Text("\n\n".join("\n".join(block) for block in blocks))
     text.highlight_regex(r"(?m)^[A-Za-z].*$|^#\d+|\S+\*(?=\s|$)", "bold")
@@ -46,7 +46,8 @@ def _heading(run: ShownRun) -> str:
     schedule = printable(state.schedule or run.spec.schedule)
     status = f"waiting: {state.waiting_for}" if state.started is None and state.is_live else state.status
     schedule = f"{schedule}, " if schedule else ""
-    return f"{label_of(run)} {GLYPHS[state.status]} {status}, {schedule}{state.step:,} steps, {duration(state.elapsed)}"
+    time = time_after(state.elapsed, is_log=run.spec.is_log)
+    return f"{label_of(run)} {GLYPHS[state.status]} {status}, {schedule}{state.step:,} steps{time}"
 
 
 def arrange_in_rows(blocks: Sequence[Sequence[str]], width: int) -> list[list[str]]:
