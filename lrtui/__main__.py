@@ -74,9 +74,6 @@ COMPLETION = "_LRTUI_COMPLETE"
 """The environment variable by which a shell asks for completions."""
 
 
-SWITCH_INTERVAL = 0.0005
-"""Seconds for which one of the threads that read and draw logs keeps the interpreter while another one needs it."""
-
 WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of writing: a full disk, an exhausted quota, a file that is too large, a device that fails."""
 
@@ -217,8 +214,6 @@ def open_cockpit(spec: RunSpec, settings: UserSettings, opening: Opening, *, in_
         # logs are found, and a sample of them is read, while Textual is imported
         from lrtui.tui.run_list.watcher import SourceWatcher
 
-        # each of the reads of a sample would wait 5 ms for the interpreter
-        sys.setswitchinterval(SWITCH_INTERVAL)
         watcher = SourceWatcher(opening.watched.open)
         watcher.start()
     # Textual takes 0.2 s to import, and no command needs it

@@ -16,7 +16,8 @@ from lrtui.text.format import counted, printable
 
 # logs below this size are read at once
 SAMPLED_FROM = 8_000_000
-WINDOWS = 256
+# each is read by itself, and waits up to 5 ms for the interpreter while the cockpit is imported
+WINDOWS = 128
 SAMPLE_SECONDS = 0.1
 # files whose trouble is told
 MOST_TOLD = 3
