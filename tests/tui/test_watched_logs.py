@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -235,7 +236,11 @@ async def test_a_log_that_names_no_epochs_is_described_by_steps(watch: Watch) ->
         ]
 
 
-async def test_before_a_log_is_found_the_screen_says_what_it_waits_for(watch: Watch) -> None:
+async def test_before_a_log_is_found_the_screen_says_what_it_waits_for(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # another test of this process may have imported torch
+    monkeypatch.setattr("lrtui.tui.screens.cockpit.sys", SimpleNamespace(modules={}))
     source = LogsSource("/logs")
     app = watch(source)
     async with app.run_test(size=(120, 36)) as pilot:
