@@ -312,3 +312,16 @@ def test_a_file_that_is_not_there_is_not_found_and_its_reader_says_so(path: Path
     assert not is_found(path)
     assert read(JsonLines, path) == {}
     assert trouble_of(JsonLines, path) == f"{path} can't be read: No such file or directory."
+
+
+def test_a_log_is_found_while_its_last_line_is_written_and_after_a_killed_writer(tmp_path: Path) -> None:
+    whole = [json.dumps({"step": step, "loss": 1.0}) for step in range(5)]
+    for text in (
+        "\n".join([whole[0], whole[1][:14]]),
+        "\n".join([*whole, whole[0][:14]]),
+        "\n".join([*whole, whole[0][:14] + whole[1], *whole]) + "\n",
+    ):
+        (tmp_path / "m.jsonl").write_text(text)
+        assert [log.path.name for log in JsonLines().find(tmp_path, ["m.jsonl"])] == ["m.jsonl"]
+    (tmp_path / "m.jsonl").write_text('{\n"log": [\n' + ",\n".join(whole) + "]}\n")
+    assert not JsonLines().find(tmp_path, ["m.jsonl"])

@@ -43,13 +43,18 @@ def _is_log(path: Path) -> bool:
 
 def _could_be_log(path: Path, *, is_named: bool) -> bool:
     lines = head_lines(path)
-    records = []
+    records = list[dict[str, Any]]()
+    broken = 0
     for line in lines:
         try:
             record = json_object(line)
         except JSON_ERRORS:
-            # a file with one object over many lines
-            return False
+            # a file with one object over many lines begins with half an object; a killed writer leaves one further on
+            broken += 1
+            is_last = line is lines[-1]
+            if not records or (2 * broken > len(records) and not is_last):
+                return False
+            continue
         if record is not None:
             records.append(record)
     # a file with a single object is a configuration or a result
