@@ -11,6 +11,7 @@ from lrtui.cli.command import argument, option
 from lrtui.cli.options import Decorator
 from lrtui.cli.terminal import print_prose
 from lrtui.run.errors import UsageError
+from lrtui.sources.meaning import ROLE_LIST, ROLES, read_mapping
 from lrtui.text.format import printable
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 ITEMS_AT_ONCE = 20_000
 """Events of a run that are read at once."""
 
-MEANINGS = ("loss", "test_loss", "accuracy", "lr", "epoch")
-"""What `--map` can name."""
-
 
 def log_arguments() -> Decorator:
     """Add the PATH argument and the option `--map`."""
@@ -37,7 +35,7 @@ def log_arguments() -> Decorator:
             "mappings",
             multiple=True,
             metavar="NAME=SERIES",
-            help=f"which series is which, by name: {', '.join(MEANINGS[:-1])} or {MEANINGS[-1]}; - for none; can be "
+            help=f"which series is which, by name: {ROLE_LIST}; - for none; can be "
             "repeated (default: recognized by name and values)",
             shell_complete=_complete_mapping,
         )(function)
@@ -56,7 +54,7 @@ def log_arguments() -> Decorator:
 def _complete_mapping(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from click.shell_completion import CompletionItem
 
-    return [CompletionItem(f"{name}=") for name in MEANINGS if f"{name}=".startswith(incomplete)]
+    return [CompletionItem(f"{name}=") for name in ROLES if f"{name}=".startswith(incomplete)]
 
 
 def _complete_path(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -77,9 +75,6 @@ def sources_opener(paths: Sequence[str], mappings: Sequence[str]) -> Callable[[]
     if not any(Path(path).exists() for path in paths):
         missing = ", ".join(printable(path) for path in paths)
         raise UsageError(f"there is no {missing}" if len(paths) == 1 else f"none of these exists: {missing}")
-    # imports numpy (60 ms), which --help does not need
-    from lrtui.sources.meaning import read_mapping
-
     mapping = read_mapping(mappings)
 
     def open_sources() -> list[LogSource]:

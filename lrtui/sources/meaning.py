@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lrtui.sources.series_shape import SeriesShape
 
 ROLES = ("loss", "test_loss", "accuracy", "lr", "epoch")
+ROLE_LIST = f"{', '.join(ROLES[:-1])} or {ROLES[-1]}"
 """What a series can mean, as in `--map`."""
 
 _LARGEST_FRACTION = 1.001
@@ -85,9 +86,9 @@ def read_mapping(texts: Iterable[str]) -> SeriesMapping:
         role, equals, name = text.partition("=")
         role, name = role.strip(), name.strip()
         if not equals or not role or not name:
-            raise UsageError(f"--map {text}: write NAME=SERIES, such as loss=train/loss. NAME is {_ROLE_LIST}.")
+            raise UsageError(f"--map {text}: write NAME=SERIES, such as loss=train/loss. NAME is {ROLE_LIST}.")
         if role not in ROLES:
-            raise UsageError(f"--map {text}: there is no {role}. Write {_ROLE_LIST} before the =.")
+            raise UsageError(f"--map {text}: there is no {role}. Write {ROLE_LIST} before the =.")
         names: tuple[str, ...] = () if name == "-" else (name,)
         if role not in series:
             series[role] = names
@@ -102,9 +103,6 @@ def read_mapping(texts: Iterable[str]) -> SeriesMapping:
             if others:
                 raise UsageError(f"--map: the series {name} is given as {role} and as {others[0]}.")
     return SeriesMapping(series)
-
-
-_ROLE_LIST = f"{', '.join(ROLES[:-1])} or {ROLES[-1]}"
 
 
 def recognize(shapes: Mapping[str, SeriesShape], mapping: SeriesMapping | None = None) -> Meaning:
