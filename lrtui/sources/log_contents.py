@@ -1,17 +1,17 @@
-"""What a log says about its run: its steps, times, epochs and tests, computed anew when the log has changed."""
+"""What a log says about its run: its steps, times, epochs and tests. It is computed again when the log changes."""
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lrtui.run.events import EpochDone, EvalDone, Event, Notice, RunStarted
 from lrtui.run.source import run_started
-from lrtui.run.spec import LOG, RunSpec
-from lrtui.sources.epoch_length import epoch_length
 from lrtui.sources.log_epochs import LogEpochs, epochs_of, known_epochs
 from lrtui.sources.placed_values import PlacedValues
 from lrtui.sources.step_axis import StepAxis, axis_of
@@ -59,11 +59,7 @@ class LogContents:
 
     def events_before(self, place: int) -> int:
         """Return the number of events that follow a step before this one."""
-        low, high = 0, len(self.events)
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (middle + 1, high) if self.events[middle][0] < place else (low, middle)
-        return low
+        return bisect_left(self.events, place, key=itemgetter(0))
 
     def seq_of_step(self, place: int) -> int:
         """Return the `seq` of a step."""
@@ -110,7 +106,7 @@ def contents_of(log: RecordedLog) -> LogContents:
         length=None if axis.is_counted else length,
         first=axis.first + axis.shift,
     )
-    started = _started(log, axis, lrs, length or _length_of(used.get(meaning.epoch or "")))
+    started = _started(log, axis, lrs)
     started = replace(started, logs_epochs=bool(length) or bool(known_epochs(logged).any()))
     roles = {meaning.loss, meaning.epoch, *meaning.lrs, *tests}
     names = [name for name in used if name not in roles]
@@ -189,22 +185,17 @@ def _clock(meaning: Meaning, used: Mapping[str, RecordedSeries]) -> RecordedSeri
     return max(used.values(), key=len)
 
 
-def _started(log: RecordedLog, axis: StepAxis, lrs: Sequence[PlacedValues], length: int | None) -> RunStarted:
-    facts = log.facts
+def _started(log: RecordedLog, axis: StepAxis, lrs: Sequence[PlacedValues]) -> RunStarted:
+    facts, length = log.facts, None if axis.is_counted else log.epoch_length
     names = [name for name in log.meaning.lrs if name in log.series and len(log.series[name])]
     event = run_started(
         total_steps=None if axis.is_counted else _total_steps(facts),
-        batches_per_epoch=length if length and not axis.is_counted else 1,
-        spec=RunSpec(task=f"{LOG}:{log.found.path}", schedule="", epochs=max(1, min(facts.epochs or 1, 1_000_000))),
+        batches_per_epoch=length or 1,
+        spec=log.spec,
         group_names=names if len(names) > 1 else ("all",),
         group_lrs=[float(each.values[0]) if len(each.values) else math.nan for each in lrs],
     )
     return replace(event, settings_known=False, step=axis.first)
-
-
-def _length_of(epochs: RecordedSeries | None) -> int | None:
-    """Return the steps per epoch that follow from the logged epochs; None if several lengths agree with them."""
-    return None if epochs is None else epoch_length(epochs.steps, epochs.values)
 
 
 def _total_steps(facts: LogFacts) -> int | None:

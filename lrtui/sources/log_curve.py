@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lrtui.run.recorded_curve import RecordedCurve, curve_of_points
-from lrtui.sources.epoch_length import epoch_length
 from lrtui.sources.step_axis import axis_of
 
 if TYPE_CHECKING:
@@ -22,12 +21,4 @@ def curve_of_log(log: RecordedLog, total_steps: int | None, *, is_over: bool) ->
     steps, lrs = log.lr_points()
     axis = axis_of((series.steps for series in log.used), log.facts.counts_from)
     places = axis.first + axis.indices(steps)
-    return curve_of_points(places, lrs, total_steps, is_over=is_over, per_epoch=_epoch_length(log))
-
-
-def _epoch_length(log: RecordedLog) -> int | None:
-    """Return the steps per epoch that a log states, or that follow from the epochs it has logged; else None."""
-    if log.facts.batches_per_epoch:
-        return log.facts.batches_per_epoch
-    epochs = log.series.get(log.meaning.epoch or "")
-    return None if epochs is None else epoch_length(epochs.steps, epochs.values)
+    return curve_of_points(places, lrs, total_steps, is_over=is_over, per_epoch=log.epoch_length)

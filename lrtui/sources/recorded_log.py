@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lrtui.run.spec import LOG, RunSpec
+from lrtui.sources.epoch_length import epoch_length
 from lrtui.sources.log import FoundLog, LogFacts, LogPart, LogReader
 from lrtui.sources.meaning import Meaning, SeriesMapping, recognize
 from lrtui.sources.recorded_series import RecordedSeries
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 MOST_UNSHOWN = 2_000_000
 """Maximum number of points that are kept, while it is read, of a log that is not on screen."""
+
+MAX_EPOCHS = 1_000_000
+"""Maximum number of epochs that is believed of a log."""
 
 _RECOGNIZE_AGAIN = 1.5
 """Growth of a log after which the meaning of its series is looked at again."""
@@ -56,6 +61,7 @@ class RecordedLog:
         self._incoming: RecordedValues | None = None
         """What will replace a sample, or the values of a log that was rewritten."""
         self._meaning: Meaning | None = None
+        self._spec: RunSpec | None = None
         self._recognized_at = (0, 0)
 
     @property
@@ -85,6 +91,22 @@ class RecordedLog:
         if self._meaning is None:
             self._meaning = recognize(self._values.shapes, self._mapping)
         return self._meaning
+
+    @property
+    def epoch_length(self) -> int | None:
+        """Steps per epoch that the log states, or that follow from the epochs it has logged; None if unknown."""
+        if self.facts.batches_per_epoch:
+            return self.facts.batches_per_epoch
+        epochs = self.series.get(self.meaning.epoch or "")
+        return None if epochs is None else epoch_length(epochs.steps, epochs.values)
+
+    @property
+    def spec(self) -> RunSpec:
+        """The settings of the run, checked once as long as they stay the same."""
+        epochs = max(1, min(self.facts.epochs or 1, MAX_EPOCHS))
+        if self._spec is None or self._spec.epochs != epochs:
+            self._spec = RunSpec(task=f"{LOG}:{self.found.path}", schedule="", epochs=epochs)
+        return self._spec
 
     def count_of(self, name: str) -> int:
         """Return how many points a series has, those that are not kept included."""

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from lrtui.run.feed import Feed
 from lrtui.run.source import LogDescription, RecognizedSeries, RunId, RunSummary
-from lrtui.run.spec import LOG, RunSpec
 from lrtui.sources.folders import Place
 from lrtui.sources.log_feed import LogFeed
 from lrtui.sources.log_figures import LogFigures, figures_of
@@ -42,7 +41,6 @@ class WatchedLog:
         self.log = self._recorded()
         self.figures = LogFigures()
         self.summary: RunSummary | None = None
-        self._spec: RunSpec | None = None
         self.is_sampled = False
         self.last_write = _last_write(place.log.path)
         self.first_seen = self.last_write
@@ -108,7 +106,7 @@ class WatchedLog:
             state="running" if is_running else "done",
             name=facts.name,
             created=figures.created if figures.created is not None else self.first_seen,
-            spec=self._spec_of(_epochs(facts.epochs)),
+            spec=self.log.spec,
             epochs_done=figures.epochs_done,
             epochs=facts.epochs or 0,
             step=figures.step,
@@ -129,16 +127,6 @@ class WatchedLog:
                 settings=facts.settings,
             ),
         )
-
-    def _spec_of(self, epochs: int) -> RunSpec:
-        """Return the settings, which are checked when they are made, so the same ones are used as long as they hold."""
-        if self._spec is None or self._spec.epochs != epochs:
-            self._spec = RunSpec(task=f"{LOG}:{self.place.log.path}", schedule="", epochs=epochs)
-        return self._spec
-
-
-def _epochs(epochs: int | None) -> int:
-    return max(1, min(epochs or 1, 1_000_000))
 
 
 def _last_write(path: Path) -> float:

@@ -128,7 +128,7 @@ def _is_step(values: Floats) -> NDArray[np.bool_]:
 
 
 def _column(count: int, table: Table, name: str | None, *, whole: bool = False) -> Floats | None:
-    """Return the numbers of a column by row, NaN where there is none; None without this column.
+    """Return the number that each row has in a column, NaN where it has none; None if no column is named.
 
     Args:
         whole: whether a number that can't be a step is as good as none.
