@@ -237,7 +237,7 @@ def run_started(
     Args:
         total_steps: steps of the whole run; None if unknown.
         batches_per_epoch: steps per epoch; the whole run if unknown, and 1 if that is unknown as well.
-        spec: settings; None for those of the run's summary.
+        spec: settings, of a script or a log those that are known; None for those of the run's summary.
         group_lrs: first lr of each parameter group.
     """
     batches_per_epoch = batches_per_epoch or max(1, total_steps or 1)
@@ -247,7 +247,7 @@ def run_started(
         step=0,
         seconds=0.0,
         spec=spec or RunSpec(schedule="", epochs=epochs),
-        settings_known=spec is not None,
+        settings_known=spec is not None and not spec.is_attached,
         device="",
         torch_threads=0,
         data={},

@@ -195,7 +195,7 @@ def _started(log: RecordedLog, axis: StepAxis, lrs: Sequence[PlacedValues]) -> R
         group_names=names if len(names) > 1 else ("all",),
         group_lrs=[float(each.values[0]) if len(each.values) else math.nan for each in lrs],
     )
-    return replace(event, settings_known=False, step=axis.first)
+    return replace(event, step=axis.first)
 
 
 def _total_steps(facts: LogFacts) -> int | None:

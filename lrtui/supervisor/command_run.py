@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from shlex import join
 
 from lrtui.engine.recording import Recording
 from lrtui.run.commands import Command
-from lrtui.run.events import CommandRefused, Event, Notice, Paused, Resumed, RunFinished, RunStarted
+from lrtui.run.events import CommandRefused, Event, Notice, Paused, Resumed, RunFinished
+from lrtui.run.source import run_started
 from lrtui.run.spec import RunSpec
 from lrtui.store.command_output import recorded_path
 from lrtui.store.reader import read_at_once
@@ -56,22 +57,7 @@ class CommandRun:
         self._events = OutputEvents(seconds)
         self.attached: tuple[int, ...] = ()
         """Runs of scripts of the command that have attached themselves; then this run is deleted."""
-        self._publish(
-            RunStarted(
-                **self._events.number(),
-                spec=spec,
-                settings_known=False,
-                device="",
-                torch_threads=0,
-                data={},
-                parameter_count=0,
-                batches_per_epoch=1,
-                total_steps=None,
-                group_names=("all",),
-                group_lrs=(math.nan,),
-                output=self.output,
-            )
-        )
+        self._publish(replace(run_started(spec=spec), **self._events.number(), output=self.output))
 
     @property
     def number(self) -> int:

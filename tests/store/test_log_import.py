@@ -20,7 +20,7 @@ from lrtui.engine.resume import plan_resume
 from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.events import EpochDone, EvalDone, Notice, RunStarted
 from lrtui.run.feed import FeedItem, StepBlock
-from lrtui.run.source import LogDescription, RecognizedSeries
+from lrtui.run.source import LogDescription, RecognizedSeries, run_started
 from lrtui.run.spec import LOG, RunSpec
 from lrtui.store.connection import open_for_reading
 from lrtui.store.log_import import RunOfLog, import_run
@@ -36,20 +36,10 @@ def found(path: str = "/logs/run_1", **values: object) -> RunOfLog:
 
 
 def started(path: str = "/logs/run_1", groups: int = 1) -> RunStarted:
-    return RunStarted(
-        seq=0,
-        step=0,
-        seconds=0.0,
+    return run_started(
         spec=RunSpec(task=f"{LOG}:{path}", schedule="", epochs=1),
-        settings_known=False,
-        device="",
-        torch_threads=0,
-        data={},
-        parameter_count=0,
-        batches_per_epoch=1,
-        total_steps=None,
-        group_names=tuple(f"group {group}" for group in range(groups)),
-        group_lrs=(float("nan"),) * groups,
+        group_names=[f"group {group}" for group in range(groups)],
+        group_lrs=[math.nan] * groups,
     )
 
 

@@ -19,9 +19,9 @@ from textual.widgets import Input, OptionList, Static
 
 from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.opening import WatchedLogs
-from lrtui.run.events import EvalDone, RunStarted
+from lrtui.run.events import EvalDone
 from lrtui.run.feed import FeedItem, ListFeed, StepBlock
-from lrtui.run.source import LogDescription, RecognizedSeries, RunId, RunSource, RunSummary
+from lrtui.run.source import LogDescription, RecognizedSeries, RunId, RunSource, RunSummary, run_started
 from lrtui.run.spec import LOG, RunSpec
 from lrtui.tui.panes.chart_pane import lowest_chart
 from lrtui.tui.panes.frame import Frame
@@ -74,21 +74,7 @@ class LogsSource(RunSource):
 
     def feed(self, key: int | str) -> ListFeed:
         spec = RunSpec(task=f"{LOG}:{self.name}/{key}", schedule="", epochs=1)
-        started = RunStarted(
-            seq=0,
-            step=0,
-            seconds=0.0,
-            spec=spec,
-            settings_known=False,
-            device="",
-            torch_threads=0,
-            data={},
-            parameter_count=0,
-            batches_per_epoch=1,
-            total_steps=None,
-            group_names=("lr-Adam",),
-            group_lrs=(0.1,),
-        )
+        started = run_started(spec=spec, group_names=("lr-Adam",), group_lrs=(0.1,))
         steps = np.arange(200)
         logged = np.where(steps % 10 == 0, 1.0, np.nan)
         block = StepBlock(
