@@ -18,6 +18,10 @@ LOG = "log-file"
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
+PARALLEL = ("ddp", "fsdp2")
+
+MAX_PROCESSES = 4096
+"""The largest number of processes of one run."""
 
 MAX_EPOCHS = 1_000_000
 
@@ -102,6 +106,19 @@ class RunSpec:
     )
     precision: str = _option(
         "fp32", "bf16 and fp16 run the model in 16 bits (autocast) and keep the weights in fp32", choices=PRECISIONS
+    )
+    nproc: int = _option(
+        1,
+        "processes that train the run together, each on a share of every batch; one per GPU on CUDA",
+        minimum=1,
+        maximum=MAX_PROCESSES,
+        aside=True,
+    )
+    parallel: str = _option(
+        "ddp",
+        "with several processes: ddp keeps the whole model in each; fsdp2 divides its weights among them",
+        choices=PARALLEL,
+        aside=True,
     )
     log_interval: int = _option(100, "batches per log line", minimum=1, maximum=1_000_000_000, aside=True)
     train_samples: int | None = _option(
