@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
+from lrtui.distributed.torchrun import torchrun_rank
 from lrtui.run.errors import UsageError
 
 LIMIT = timedelta(minutes=10)
@@ -33,30 +33,37 @@ class ProcessGroup:
         self._control: Any = dist.new_group(backend="gloo", timeout=LIMIT) if world_size > 1 else None
 
     @classmethod
-    def of_environment(cls, device_type: str, limit: timedelta = LIMIT) -> ProcessGroup:
+    def of_environment(cls, limit: timedelta = LIMIT) -> ProcessGroup:
         """Join the group that the environment of `torchrun` describes; return `ALONE` without one.
 
         Args:
-            device_type: `cuda` connects the processes by NCCL, everything else by gloo.
             limit: how long to wait for the other processes.
+        """
+        found = torchrun_rank()
+        if found is None:
+            return ALONE
+        if not dist.is_initialized():
+            # rank 0 decides on the device later; NCCL connects when tensors of a GPU are exchanged first
+            has_nccl = torch.cuda.is_available() and dist.is_nccl_available()
+            dist.init_process_group("cpu:gloo,cuda:nccl" if has_nccl else "gloo", timeout=limit)
+        return cls(dist.get_rank(), dist.get_world_size(), found.local_rank)
+
+    def use_device(self, device: torch.device) -> None:
+        """Make this process's GPU the current one of the calling thread, if the run trains on GPUs.
 
         Raises:
-            UsageError: if there are more processes than GPUs on this machine.
+            UsageError: if there are more processes than GPUs on this machine, or for a device other than CPU and CUDA.
         """
-        world_size = int(os.environ.get("WORLD_SIZE") or 1)
-        if world_size == 1 or "RANK" not in os.environ:
-            return ALONE
-        local_rank = int(os.environ.get("LOCAL_RANK") or 0)
-        if device_type == "cuda":
-            if local_rank >= torch.cuda.device_count():
-                raise UsageError(
-                    f"process {local_rank} of this machine has no GPU: there are {torch.cuda.device_count()}; start as "
-                    "many processes as there are GPUs, or use --device cpu"
-                )
-            torch.cuda.set_device(local_rank)
-        if not dist.is_initialized():
-            dist.init_process_group("nccl" if device_type == "cuda" else "gloo", timeout=limit)
-        return cls(dist.get_rank(), world_size, local_rank)
+        if self.world_size == 1 or device.type == "cpu":
+            return
+        if device.type != "cuda":
+            raise UsageError(f"{self.world_size} processes can't train together on {device.type}: use --device cpu")
+        if self.local_rank >= (gpus := torch.cuda.device_count()):
+            raise UsageError(
+                f"process {self.local_rank} of this machine has no GPU: there {'are' if gpus != 1 else 'is'} {gpus}; "
+                "start as many processes as there are GPUs, or use --device cpu"
+            )
+        torch.cuda.set_device(self.local_rank)
 
     @property
     def is_first(self) -> bool:

@@ -1,6 +1,8 @@
 import pytest
+import torch
 
 from lrtui.distributed.process_group import ALONE, ProcessGroup
+from lrtui.run.errors import UsageError
 
 
 def group_of(rank, world_size):
@@ -27,4 +29,17 @@ def test_a_group_of_one_returns_what_it_is_given():
 def test_without_the_environment_of_torchrun_a_process_is_alone(monkeypatch):
     for name in ("RANK", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
-    assert ProcessGroup.of_environment("cpu") is ALONE
+    assert ProcessGroup.of_environment() is ALONE
+
+
+def test_several_processes_train_on_cpus_and_cuda_gpus_only():
+    group_of(1, 2).use_device(torch.device("cpu"))
+    ALONE.use_device(torch.device("mps"))
+    with pytest.raises(UsageError, match="2 processes can't train together on mps: use --device cpu"):
+        group_of(1, 2).use_device(torch.device("mps"))
+
+
+def test_each_process_needs_a_gpu_of_its_own(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(UsageError, match="process 1 of this machine has no GPU: there is 1; start as many"):
+        group_of(1, 2).use_device(torch.device("cuda"))
