@@ -80,6 +80,33 @@ def test_only_the_allowed_heavy_packages_are_imported(code: str, allowed: set[st
     assert imported(code) <= allowed
 
 
+EXTRAS = ("ray", "submitit")
+"""Packages that only their engine of races imports, and that a user need not have installed."""
+
+HELP = "\n    ".join(
+    [
+        "from lrtui.__main__ import COMMANDS, main",
+        *(
+            [
+                "for name in ['', *COMMANDS]:",
+                "    try: main([name, '--help'] if name else ['--help'])",
+                "    except SystemExit: pass",
+            ]
+        ),
+    ]
+)
+
+
+def test_no_command_imports_ray_or_submitit() -> None:
+    assert imported(HELP, EXTRAS) == set()
+
+
+def test_a_local_race_imports_neither_ray_nor_submitit(tmp_path: Path) -> None:
+    arguments = ["race", "StepLR(1)", "ConstantLR()", "--task", "tests/tiny_task.py:Tiny", "--batch-size", "16"]
+    arguments += ["--epochs", "1", "--seeds", "1", "--quiet", "--store", str(tmp_path / "store")]
+    assert imported(command(*arguments), EXTRAS) == set()
+
+
 def test_the_cockpit_does_not_import_the_parser_before_its_first_frame() -> None:
     code = "import lrtui.__main__, lrtui.tui.app, sys; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
