@@ -61,8 +61,11 @@ def event_to_json(event: Event, *, exact: bool = False) -> dict[str, Any]:
     record = {"event": kind_of(event), **plain(event, exact=exact)}
     if isinstance(event, CommandAnswer) and not event.command_id:
         del record["command_id"]
-    if isinstance(event, RunStarted) and not event.logs_epochs:
-        del record["logs_epochs"]
+    if isinstance(event, RunStarted):
+        if not event.logs_epochs:
+            del record["logs_epochs"]
+        if event.processes == 1:
+            del record["processes"]
     if isinstance(event, StepDone):
         record["metrics"] = {
             name: plain(value, exact=exact) for name, value in sorted(event.metrics.items()) if not math.isnan(value)

@@ -90,6 +90,8 @@ class RunStarted(Event):
     did not start it."""
     logs_epochs: bool = False
     """Whether the log that a run is known from has the epochs of its steps; no key in JSON otherwise."""
+    processes: int = 1
+    """How many processes train the run together; no key in JSON for a single one."""
 
     @property
     def has_every_loss(self) -> bool:

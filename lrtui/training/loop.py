@@ -298,6 +298,7 @@ class Loop:
             group_lrs=setup.lr_control.lrs,
             best=None if setup.objective is None else setup.objective.metric,
             mode=None if setup.objective is None else setup.objective.mode,
+            processes=setup.group.world_size,
             **self._started_fields,
         )
         for text in setup.warnings:

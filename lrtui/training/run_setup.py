@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 import torch
 
+from lrtui.distributed.process_group import ALONE, ProcessGroup
 from lrtui.run.commands import Command, EvaluateNow, SetLr, Stop, SwitchSchedule
 from lrtui.run.errors import NotationError, TaskError, UsageError
 from lrtui.run.evaluations import Objective
@@ -66,6 +67,7 @@ class RunSetup:
         was_trained: whether an earlier run of this process has trained the model, so that it has the weights of then.
         script: the commands of the settings' `at`, in the order of their moments.
         warnings: what will go wrong, as the first batch of the test and the script show; one sentence each.
+        group: the processes that train the run, of which this is one.
     """
 
     spec: RunSpec
@@ -84,6 +86,7 @@ class RunSetup:
     warnings: tuple[str, ...] = ()
     objective: Objective | None = None
     was_trained: bool = False
+    group: ProcessGroup = ALONE
 
     @property
     def parameter_count(self) -> int:
@@ -91,12 +94,13 @@ class RunSetup:
         return sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
 
 
-def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
+def set_up(spec: RunSpec, say: Say, task: Task | None = None, group: ProcessGroup = ALONE) -> RunSetup:
     """Load the data, seed, build model, optimizer and schedule, and try what can be tried before the first batch.
 
     Args:
         say: receives progress messages: which data, from where.
         task: replaces the one that the settings name.
+        group: the processes that train the run; all of them call this with equal settings.
 
     Raises:
         UsageError: for an invalid setting.
@@ -179,6 +183,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None) -> RunSetup:
         ),
         objective=objective,
         was_trained=was_trained,
+        group=group,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import torch
 
+from lrtui.distributed.process_group import ALONE, ProcessGroup
 from lrtui.run.commands import Stop
 from lrtui.run.errors import LrtuiError, StoreError, describe_exception
 from lrtui.run.inbox import Inbox
@@ -31,6 +32,7 @@ def train(
     checkpoints: Checkpoints | None = None,
     resume_point: ResumePoint | None = None,
     take_model: Callable[[torch.nn.Module], object] | None = None,
+    group: ProcessGroup = ALONE,
 ) -> LrtuiError | None:
     """Train as the spec says; everything that happens, failure included, is published through the reporter.
 
@@ -40,6 +42,8 @@ def train(
         resume_point: where the run resumes or branches; None for a new run. If that is impossible, the run fails
             before RunStarted.
         take_model: receives the model when it is built.
+        group: the processes that train the run together: all call this, and the settings, the resume point and the
+            commands are those that rank 0 has. Only rank 0 has a feed that is read, and checkpoints.
 
     Returns:
         The error of the user's settings, data or task that ended the run, or None.
@@ -61,7 +65,7 @@ def train(
             reporter.resume_at(resumed.checkpoint.step, resumed.checkpoint.seconds)
             if not resumed.is_branch:
                 checkpoints.resume_from(resumed.checkpoint)
-        setup = set_up(spec, say, task)
+        setup = set_up(spec, say, task, group)
         if resumed is not None:
             setup = resumed.resumed_setup(setup)
         _stop_if_asked(inbox)
