@@ -12,6 +12,7 @@ from lrtui.analysis.race.plan import MAX_PROCESSES
 from lrtui.cli.command import option
 from lrtui.cli.options import Decorator, check_at_most_one, parse_number, read_count
 from lrtui.distributed.engine_settings import ENGINES, LOCAL, RAY, SLURM, EngineSettings
+from lrtui.distributed.slurm_launcher import minutes_of
 from lrtui.run.errors import UsageError
 
 if TYPE_CHECKING:
@@ -112,16 +113,16 @@ def read_engine(options: Mapping[str, Any], default: EngineSettings | None = Non
             raise UsageError(f"--{other} is only for --engine {' and '.join(engines)}: it is {what}")
     check_at_most_one(jobs=given["jobs"], processes=given["processes"])
     jobs_option = "processes" if given["processes"] else "jobs"
+    slurm = _read_slurm(given["slurm"] or ())
+    is_local = name == LOCAL or ("cluster", LOCAL) in slurm
     settings = EngineSettings(
         name,
-        jobs=read_count(
-            f"--{jobs_option}", given[jobs_option], 1 if name == LOCAL else MAX_PROCESSES, maximum=MAX_PROCESSES
-        ),
+        jobs=read_count(f"--{jobs_option}", given[jobs_option], 1 if is_local else MAX_PROCESSES, MAX_PROCESSES),
         address=given["address"],
         host=given["host"],
         cpus=None if given["cpus"] is None else read_count("--cpus", given["cpus"]),
         gpus=None if given["gpus"] is None else _read_gpus(given["gpus"], name),
-        slurm=_read_slurm(given["slurm"] or ()),
+        slurm=slurm,
     )
     check_installed(settings)
     return settings
@@ -160,6 +161,8 @@ def _read_slurm(texts: tuple[str, ...]) -> tuple[tuple[str, str | bool], ...]:
             raise UsageError(f"--slurm takes an option of sbatch such as partition=gpu or exclusive, not {text[:40]!r}")
         if name == "cluster" and value not in (LOCAL, SLURM):
             raise UsageError(f"--slurm cluster takes {SLURM} or {LOCAL}, not {value[:40]!r}")
+        if name == "time":
+            minutes_of(value)
         if name != "setup" and any(name == other for other, _ in found):
             raise UsageError(f"--slurm {name} is given twice")
         found.append((name, value.strip() if sign else True))

@@ -43,6 +43,11 @@ def test_the_options_of_sbatch_are_read_by_their_names() -> None:
     )
 
 
+def test_a_cluster_gets_all_runs_at_once_and_this_machine_one() -> None:
+    assert read_engine({"engine": "ray"}).jobs == read_engine({"engine": "slurm"}).jobs == 256
+    assert read_engine({"engine": "slurm", "slurm": ("cluster=local",)}).jobs == 1
+
+
 def test_the_settings_survive_their_json_record() -> None:
     settings = read_engine({"engine": "slurm", "cpus": "4", "slurm": ("partition=gpu", "exclusive")})
     assert EngineSettings.from_json(plain(settings)) == settings
@@ -76,6 +81,7 @@ def test_the_default_is_returned_only_if_no_option_is_given() -> None:
         ({"engine": "slurm", "slurm": ("=gpu",)}, "--slurm takes an option of sbatch such as partition=gpu"),
         ({"engine": "slurm", "slurm": ("partition=",)}, "--slurm takes an option of sbatch"),
         ({"engine": "slurm", "slurm": ("qos=a", "qos=b")}, "--slurm qos is given twice"),
+        ({"engine": "slurm", "slurm": ("time=2h",)}, "--slurm time takes minutes, hours:minutes:seconds"),
         ({"engine": "slurm", "slurm": ("cluster=pbs",)}, "--slurm cluster takes slurm or local, not 'pbs'"),
     ],
 )
