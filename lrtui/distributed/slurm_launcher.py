@@ -6,10 +6,8 @@ import logging
 import math
 import os
 import re
-import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -19,7 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from lrtui.distributed.engine_settings import LOCAL, SLURM, EngineSettings
 from lrtui.distributed.launcher import LOOPBACK
+from lrtui.distributed.slurm_job import WorkerJob
+from lrtui.distributed.slurm_queue import JobState, SlurmQueue
 from lrtui.run.errors import LrtuiError, StoreError, UsageError
+from lrtui.text.format import printable
 
 if TYPE_CHECKING:
     import submitit
@@ -30,22 +31,22 @@ DEFAULT_MINUTES = 60
 WARNING_SECONDS = 90
 """How long before its time limit a job is told to end."""
 
-SAVE_SECONDS = 60.0
-"""How long a worker that is told to end may take to save its run."""
-
-INTERRUPT_SECONDS = 0.5
-"""The same for a job on this machine that is cancelled, which submitit kills after one second."""
-
 CHECK_SECONDS = 1.0
 """How often a worker's job is looked at; the file system of a cluster is slow."""
 
-QUEUE_SECONDS = 20
-"""How often Slurm is asked for the states of all jobs at most; a job that ends by itself is noticed at once."""
+QUEUE_SECONDS = 10.0
+"""How old the states of the jobs may be; a job whose worker ends is noticed at once."""
 
 CLOSE_SECONDS = 40.0
 """How long to wait for cancelled jobs; Slurm kills what does not end within 30 s (KillWait)."""
 
-QUEUED = ("PENDING", "CONFIGURING", "REQUEUED", "UNKNOWN")
+RESULT_SECONDS = 5.0
+"""How long after the end of a job its result may become visible in the file system of a cluster."""
+
+LINE_LENGTH = 300
+"""Length of the longest line of a worker's output in a message."""
+
+_NOT_OF_WORKER = ("submitit ", "srun: ", "slurmstepd")
 
 _TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<first>\d+)(?::(?P<second>\d+))?(?::(?P<third>\d+))?")
 
@@ -72,7 +73,8 @@ class SlurmLauncher:
         cluster = options.pop("cluster", SLURM)
         self.host = settings.host or (LOOPBACK if cluster == LOCAL else socket.gethostname())
         self._folder = folder
-        self._submitting, self._asking = threading.Lock(), threading.Lock()
+        self._lock = threading.Lock()
+        self._queue = None if cluster == LOCAL else SlurmQueue(QUEUE_SECONDS)
         self._workers: list[SlurmWorker] = []
         self._minutes = minutes_of(str(options.pop("time", DEFAULT_MINUTES)))
         self._threads = cpus
@@ -99,11 +101,9 @@ class SlurmLauncher:
     def _make_executor(self, cluster: str) -> submitit.AutoExecutor:
         # an extra, which takes 0.1 s to import
         import submitit
-        from submitit.slurm.slurm import SlurmInfoWatcher, SlurmJob
 
         # submitit writes its log to standard output, which has the results of a race
         logging.getLogger("submitit").handlers = [logging.NullHandler()]
-        SlurmJob.watcher = SlurmInfoWatcher(delay_s=QUEUE_SECONDS)
         try:
             return submitit.AutoExecutor(self._folder, cluster)
         except RuntimeError:
@@ -125,10 +125,10 @@ class SlurmLauncher:
         """
         threads = {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": str(self._threads)}
         job = WorkerJob(tuple(arguments), threads | dict(environment), self._minutes)
-        with self._submitting, _environment_of_jobs():
+        with self._lock, _environment_of_jobs():
             self._executor.update_parameters(name=f"lrtui-{label}")
             try:
-                worker = SlurmWorker(self._executor.submit(job), self._asking)
+                worker = SlurmWorker(self._executor.submit(job), self._queue)
             except (RuntimeError, OSError, subprocess.SubprocessError) as error:
                 text = str(error).strip() or type(error).__name__
                 raise LrtuiError(f"Slurm does not take the job of {label}: {text}") from None
@@ -144,9 +144,11 @@ class SlurmLauncher:
         for worker in left:
             worker.end()
         while any(worker.is_alive for worker in left) and time.monotonic() < until:
-            time.sleep(0.1)
+            if self._queue is not None:
+                self._queue.expect_change()
+            time.sleep(CHECK_SECONDS / 2)
         for worker in self._workers:
-            worker.remove_pickles()
+            worker.remove_files()
         self._workers.clear()
 
 
@@ -155,109 +157,86 @@ class SlurmWorker:
 
     Args:
         job: the submitted job.
-        asking: held by the thread that asks Slurm for the states of the jobs.
+        queue: knows the states of the jobs; None for a job on this machine.
     """
 
-    def __init__(self, job: submitit.Job[str], asking: threading.Lock) -> None:
-        self._job, self._asking = job, asking
-        self._is_alive, self._state, self._check_at = True, "UNKNOWN", 0.0
+    def __init__(self, job: submitit.Job[str], queue: SlurmQueue | None) -> None:
+        self._job, self._queue = job, queue
+        self._submitted_at = time.monotonic()
+        self._check_at = 0.0
+        self._state: JobState | None = None
+        self._ended_at = float("inf")
+        self._failure: str | None = None
+        """How the job ended; None until it has."""
 
     @property
     def is_alive(self) -> bool:
         """Whether the job is running, or waits to be started."""
-        # another thread that asks does so for all jobs, and may take seconds
-        if self._is_alive and time.monotonic() >= self._check_at and self._asking.acquire(blocking=False):
-            try:
-                self._is_alive = not self._job.done()
-                self._state = self._job.state
-            finally:
-                self._asking.release()
+        if self._failure is None and time.monotonic() >= self._check_at:
+            if self._has_ended():
+                self._failure = self._read_failure()
             self._check_at = time.monotonic() + CHECK_SECONDS
-        return self._is_alive
+        return self._failure is None
 
     @property
     def waiting_for(self) -> str:
         """What it waits for, if it has not been started."""
-        if not self.is_alive or self._state not in QUEUED:
+        if not self.is_alive or self._queue is None or (self._state is not None and not self._state.is_waiting):
             return ""
-        return f"Slurm job {self._job.job_id} is {'queued' if self._state == 'UNKNOWN' else self._state}"
+        return f"Slurm job {self._job.job_id}" + (f" is {self._state}" if self._state is not None else "")
 
     def end(self) -> None:
         """Cancel the job."""
         if self.is_alive:
             with suppress(OSError):
                 self._job.cancel(check=False)
+            self._check_at = 0.0
 
     def failure(self) -> str:
-        """Return why the job ended: its state, the worker's exit status and the last line that it printed."""
-        if self.is_alive:
-            return ""
-        reason, path = self._state, self._job.paths.stdout
-        if self._job.paths.result_pickle.exists():
-            try:
-                reason = self._job.result()
-            except Exception as error:  # the log has the traceback
-                reason = str(error).strip().splitlines()[0]
-        if not reason:
-            return ""
-        try:
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            lines = []
-            reason += f"; it has left no output in {path.parent}: do all nodes see this folder?"
-        lines = [line.strip() for line in lines if line.strip() and not line.startswith("submitit ")]
-        last = f": {lines[-1]}" if lines else ""
-        return f"Slurm job {self._job.job_id}: {reason}{last} (output: {path})"
+        """Return why the job ended: the worker's exit status or the job's state, and the last line of its output."""
+        return "" if self.is_alive else self._failure or ""
 
-    def remove_pickles(self) -> None:
-        """Remove the files in which submitit has passed the arguments and the result on; the log stays."""
-        for path in (self._job.paths.submitted_pickle, self._job.paths.result_pickle):
+    def remove_files(self) -> None:
+        """Remove the files by which submitit has started the job and returned its result; the log stays."""
+        paths = self._job.paths
+        for path in (paths.submission_file, paths.submitted_pickle, paths.result_pickle):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 
+    def _has_ended(self) -> bool:
+        folder, result = self._job.paths.folder, self._job.paths.result_pickle
+        if self._queue is None:
+            return self._job.done()
+        with suppress(OSError):
+            # makes NFS read the folder again
+            folder.chmod(0o700)
+        if result.exists():
+            return True
+        self._state = self._queue.state(self._job.job_id, self._submitted_at)
+        if self._state is None or not self._state.has_ended:
+            self._ended_at = float("inf")
+            return False
+        # the result may become visible later than the end of the job
+        self._ended_at = min(self._ended_at, time.monotonic())
+        return time.monotonic() >= self._ended_at + RESULT_SECONDS or self._state.name.startswith("CANCELLED")
 
-class WorkerJob:
-    """What a job runs: the worker as a child process, which gets time to save its run if the job has to end.
-
-    Args:
-        arguments: of the Python interpreter.
-        environment: variables in addition to those of the job.
-        minutes: time limit of the job.
-    """
-
-    def __init__(self, arguments: tuple[str, ...], environment: Mapping[str, str], minutes: int) -> None:
-        self._arguments, self._environment, self._minutes = arguments, environment, minutes
-
-    def __call__(self) -> str:
-        """Run the worker, and return how it ended; an empty string if it ended well."""
-        from submitit.core.utils import UncompletedJobError
-
-        process = subprocess.Popen([sys.executable, *self._arguments], env={**os.environ, **self._environment})
+    def _read_failure(self) -> str:
+        reason, path = str(self._state or "ended without a result"), self._job.paths.stdout
+        if self._job.paths.result_pickle.exists():
+            try:
+                reason = self._job.result()
+            except Exception:  # the log says more
+                reason = "its worker could not be started"
+        if not reason:
+            return ""
+        title = f"Slurm job {self._job.job_id}"
         try:
-            status = process.wait()
-        except UncompletedJobError:
-            # raised by submitit's signal handler
-            _end(process, SAVE_SECONDS)
-            return f"it was preempted, or reached its time limit of {self._minutes} minutes"
-        except KeyboardInterrupt:
-            _end(process, INTERRUPT_SECONDS)
-            return "it was cancelled"
-        if status < 0:
-            return f"its worker was ended by {signal.Signals(-status).name}"
-        return f"its worker ended with status {status}" if status else ""
-
-    def checkpoint(self) -> None:
-        """Tell submitit not to queue the job again: the race continues the run in a new job."""
-
-
-def _end(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """Let a process end, and kill it if it takes longer."""
-    process.terminate()
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return f"{title}: {reason}; there is no output in {path.parent}, which all nodes have to see"
+        lines = [line.strip() for line in lines if line.strip() and not line.startswith(_NOT_OF_WORKER)]
+        last = f": {printable(lines[-1])[:LINE_LENGTH]}" if lines else ""
+        return f"{title}: {reason}{last}; see {path}"
 
 
 def _environment_of_jobs() -> AbstractContextManager[None]:

@@ -65,7 +65,7 @@ def test_a_worker_that_fails_is_reported_with_the_end_of_its_output(launcher: Sl
     failed = launcher.start(["-c", "raise SystemExit('no such task')"], {}, "run-1")
     killed = launcher.start(["-c", "import os; os.kill(os.getpid(), 9)"], {}, "run-2")
     text = ended(failed)
-    assert "its worker ended with status 1: no such task (output: " in text
+    assert "its worker ended with status 1: no such task; see " in text
     assert str(tmp_path / "slurm") in text
     assert "its worker was ended by SIGKILL" in ended(killed)
 
@@ -127,14 +127,15 @@ if [ -e "$FAKE_SLURM/refuses" ]; then echo "sbatch: error: invalid partition spe
 echo "Submitted batch job 4711"
 """
 
-SACCT = """#!/bin/sh
-echo "JobID|State|NodeList"
-echo "4711|$(cat "$FAKE_SLURM/state")|node1"
+SQUEUE = """#!/bin/sh
+if [ -e "$FAKE_SLURM/busy" ]; then echo "slurm_load_jobs error: Unable to contact slurm controller" >&2; exit 1; fi
+echo "12|RUNNING|None"
+cat "$FAKE_SLURM/state"
 """
 
 SCANCEL = """#!/bin/sh
 echo "$@" >> "$FAKE_SLURM/cancelled"
-echo "CANCELLED by 1000" > "$FAKE_SLURM/state"
+echo "4711|CANCELLED|None" > "$FAKE_SLURM/state"
 """
 
 
@@ -143,10 +144,10 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of commands that stand for Slurm's, and of what they were given."""
     folder = tmp_path / "commands"
     folder.mkdir()
-    for name, text in {"sbatch": SBATCH, "srun": "", "sacct": SACCT, "scancel": SCANCEL}.items():
+    for name, text in {"sbatch": SBATCH, "srun": "", "squeue": SQUEUE, "scancel": SCANCEL}.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
-    (folder / "state").write_text("PENDING")
+    (folder / "state").write_text("4711|PENDING|Resources\n")
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("FAKE_SLURM", str(folder))
     return folder
@@ -176,20 +177,40 @@ def test_a_job_asks_slurm_for_what_the_options_say(slurm: Path, tmp_path: Path) 
 def test_a_queued_job_waits_and_is_cancelled_at_the_end(slurm: Path, tmp_path: Path) -> None:
     launcher = make_launcher(tmp_path)
     worker = launcher.start(["-m", "worker"], {}, "run-1")
-    wait_until(lambda: worker.waiting_for == "Slurm job 4711 is PENDING")
+    wait_until(lambda: worker.waiting_for == "Slurm job 4711 is PENDING (Resources)")
     assert worker.is_alive
     assert worker.failure() == ""
     launcher.close()
     assert (slurm / "cancelled").read_text() == "4711\n"
     assert not worker.is_alive
-    assert "Slurm job 4711: CANCELLED by 1000; it has left no output" in worker.failure()
+    assert "Slurm job 4711: CANCELLED; there is no output in" in worker.failure()
 
 
-def test_a_job_whose_node_fails_is_reported(slurm: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "state"), [("4711|NODE_FAIL|NodeDown", "NODE_FAIL (NodeDown)"), ("", "no longer in the queue")]
+)
+def test_a_job_that_ends_without_a_result_is_reported(
+    slurm: Path, tmp_path: Path, line: str, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lrtui.distributed.slurm_launcher.RESULT_SECONDS", 0.1)
     launcher = make_launcher(tmp_path)
     worker = launcher.start(["-m", "worker"], {}, "run-1")
-    (slurm / "state").write_text("NODE_FAIL")
-    assert "Slurm job 4711: NODE_FAIL" in ended(worker)
+    (slurm / "state").write_text(line)
+    (tmp_path / "slurm" / "4711_0_log.out").write_text("submitit INFO - Starting\nEpoch 3\nslurmstepd: error: gone\n")
+    assert f"Slurm job 4711: {state}: Epoch 3; see " in ended(worker)
+    launcher.close()
+    assert not (slurm / "cancelled").exists()
+
+
+def test_a_job_stays_alive_while_slurm_does_not_answer(slurm: Path, tmp_path: Path) -> None:
+    (slurm / "busy").touch()
+    launcher = make_launcher(tmp_path)
+    worker = launcher.start(["-m", "worker"], {}, "run-1")
+    assert worker.is_alive
+    assert worker.waiting_for == "Slurm job 4711"
+    (slurm / "busy").unlink()
+    launcher.close()
+    assert (slurm / "cancelled").read_text() == "4711\n"
 
 
 def test_the_reason_why_slurm_refuses_a_job_is_reported(slurm: Path, tmp_path: Path) -> None:
