@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import os
 import random
 import sys
 import threading
@@ -16,11 +17,24 @@ from typing import Any
 from lrtui.run.errors import NotationError
 from lrtui.run.spec import SCRIPT
 
+COPIED_FOLDER, COPIED_FROM = "LRTUI_COPIED_FOLDER", "LRTUI_COPIED_FROM"
+"""Environment variables of a process whose working directory is a copy of a folder of another machine: that folder, and
+the working directory there."""
+
 _LOADING = threading.Lock()
 _drawing: set[Path] = set()
 """The files loaded that draw random numbers when they are run, such as the weights of a model."""
 _loaded: dict[Path, tuple[int, str]] = {}
 """For each file loaded, its modification time in nanoseconds and its module's name."""
+
+
+def user_file(place: str) -> Path:
+    """Return the file that a notation names; in the process of a copied folder, the file in the copy."""
+    path = Path(place).expanduser()
+    if (folder := os.environ.get(COPIED_FOLDER)) is None:
+        return path
+    path = Path(os.path.normpath(os.environ[COPIED_FROM] / path))
+    return Path.cwd() / path.relative_to(folder) if path.is_relative_to(folder) else path
 
 
 def import_user_module(name: str) -> ModuleType:
@@ -122,10 +136,10 @@ def load_user_attribute(path: str, name: str, text: str) -> Any:
         NotationError: if there is no such file, module or name.
     """
     is_file = path.endswith(".py")
-    if is_file and not Path(path).expanduser().is_file():
+    if is_file and not user_file(path).is_file():
         raise NotationError(f"there is no file {path}", text, 0)
     try:
-        module = load_user_file(Path(path)) if is_file else import_user_module(path)
+        module = load_user_file(user_file(path)) if is_file else import_user_module(path)
     except (Exception, SystemExit) as error:  # a user's code can raise anything
         if isinstance(error, ImportError) and not is_file:
             raise NotationError(f"{path} can't be imported: {error}", text, 0) from None

@@ -14,7 +14,7 @@ from typing import Any
 from lrtui.plugins import is_plugin, load_plugin, plugin_names
 from lrtui.run.errors import TaskError, UsageError, describe_exception, source_location
 from lrtui.run.spec import LOG, SCRIPT, RunSpec
-from lrtui.schedules.user_module import import_user_module, load_user_file
+from lrtui.schedules.user_module import import_user_module, load_user_file, user_file
 from lrtui.tasks.task import Task
 
 GROUP = "lrtui.tasks"
@@ -62,7 +62,7 @@ def find_task(notation: str, seed: int = 0) -> Task:
                 return checked_task(_instance(_typed_in_class(name), notation), notation)
         if not name.isidentifier() or not (is_file or all(part.isidentifier() for part in place.split("."))):
             raise UsageError(f"a task is FILE.py:Name or package.module:Name, not {notation[:60]!r}")
-        if is_file and not Path(place).expanduser().is_file():
+        if is_file and not user_file(place).is_file():
             raise UsageError(f"there is no file {place}")
         with _seeded(seed):
             module = _run_file(place) if is_file else _import(place)
@@ -171,7 +171,7 @@ def _import(name: str) -> ModuleType:
 
 def _run_file(place: str) -> ModuleType:
     try:
-        return load_user_file(Path(place), repeat_random=True)
+        return load_user_file(user_file(place), repeat_random=True)
     except (Exception, SystemExit) as error:  # a user's file can raise anything
         raise TaskError(f"{place} fails when it is imported: {describe_exception(error)}") from error
 

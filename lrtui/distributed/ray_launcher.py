@@ -1,0 +1,305 @@
+"""Workers on the nodes of a Ray cluster: one Ray task a worker, which runs the worker as a child process there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import CancelledError, Future, wait
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+import lrtui
+from lrtui.distributed.job_files import JobFiles
+from lrtui.distributed.launcher import WorkerProcess
+from lrtui.run.errors import LrtuiError, UsageError
+from lrtui.tasks.task import Say
+from lrtui.text.format import counted
+
+CONNECT_SECONDS = 5.0
+"""Seconds within which the head node of a cluster has to accept a connection."""
+
+END_SECONDS = 10.0
+"""Seconds that `close` waits for the workers to end."""
+
+POLL_SECONDS = 0.1
+
+LAST_LINES = 10
+"""Number of lines of a worker's output that a message about its end has."""
+
+OBJECT_BYTES = 100 * 2**20
+"""Memory for Ray's objects in a cluster of lrtui's own, which needs none."""
+
+ADDRESS = "RAY_ADDRESS"
+"""Ray's environment variable with the address of the cluster."""
+
+# RFC 9113, 3.4: what both ends of an HTTP/2 connection, and so of gRPC, send first
+HTTP2_SETTINGS = b"\0\0\0\4\0\0\0\0\0"
+HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + HTTP2_SETTINGS
+
+# no reports to Ray's makers; Ray otherwise leaves out what .gitignore names, such as data
+ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_RUNTIME_ENV_IGNORE_GITIGNORE": "1"}
+
+
+class RayWorker:
+    """A Ray task that runs the process of a worker.
+
+    Args:
+        task: Ray's reference to the task's result.
+        label: name of the run.
+    """
+
+    def __init__(self, task: Any, label: str) -> None:
+        self._task, self._label = task, label
+        self.ended: Future[tuple[int, str]] = task.future()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it is running, or waits to be started."""
+        return not self.ended.done()
+
+    @property
+    def waiting_for(self) -> str:
+        """What it may be waiting for: Ray does not say whether a task has started."""
+        return "room in the Ray cluster" if self.is_alive else ""
+
+    def end(self) -> None:
+        """Cancel the task, which kills its process; returns at once."""
+        import ray
+
+        # Ray may have been shut down
+        with suppress(Exception):
+            ray.cancel(self._task)
+
+    def failure(self) -> str:
+        """Return how it ended, for a message; an empty string if it ended well, or has not ended."""
+        if self.is_alive:
+            return ""
+        try:
+            status, output = self.ended.result()
+        except (Exception, CancelledError) as error:
+            return _describe(error)
+        if status == 0:
+            return ""
+        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+        return f"its process ended with {how}" + (f":\n{output}" if output else "")
+
+
+class RayLauncher:
+    """Starts workers as tasks of Ray, in a cluster that is running or in one of its own on this machine.
+
+    Ray queues them until a node has room. They don't see the files of this machine, except copies of the user's.
+
+    Args:
+        address: of the cluster's head node, HOST:PORT, or `auto` for the one that runs on this machine; None for
+            RAY_ADDRESS, or else a cluster of its own, which ends when it is closed.
+        host: name or address by which the nodes reach this machine; None for the one that Ray uses.
+        cpus, gpus: what each worker takes of a node.
+        files: the user's files that the nodes get.
+        say: receives a message when something takes long or has to wait.
+
+    Raises:
+        UsageError: for an address that is none, or more CPUs or GPUs than this machine has, without another one.
+        LrtuiError: if there is no cluster at that address, or Ray fails.
+    """
+
+    name = "ray"
+    shares_files = False
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        host: str | None = None,
+        cpus: int = 1,
+        gpus: float = 0.0,
+        files: JobFiles | None = None,
+        say: Say = str,
+    ) -> None:
+        self._cpus, self._gpus, self._files = cpus, gpus, files
+        self._workers: list[RayWorker] = []
+        self._lock = threading.Lock()
+        address = address or os.environ.get(ADDRESS)
+        self._connect(address, say)
+        try:
+            self._check_room(address, say)
+            import ray
+
+            self.host = host or ray.util.get_node_ip_address()
+            # cancelled tasks and those of a lost node are lrtui's to restart, from the last checkpoint of the run
+            self._task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(run_process)
+        except BaseException:
+            self.close()
+            raise
+
+    def _connect(self, address: str | None, say: Say) -> None:
+        if address:
+            _check_address(address)
+        else:
+            say("starting Ray on this machine")
+        for name, value in ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        import ray
+
+        # Ray writes its warnings to standard error
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        runtime: dict[str, Any] = {"py_modules": [str(Path(lrtui.__file__).parent)], "excludes": []}
+        if self._files is not None:
+            runtime |= {"working_dir": str(self._files.folder), "excludes": _patterns(self._files)}
+        own = {} if address else {"include_dashboard": False, "object_store_memory": OBJECT_BYTES}
+        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            ray.init(
+                address or "local", runtime_env=runtime, log_to_driver=False, configure_logging=False, **own
+            )  # fmt: skip
+        # Ray raises errors of many kinds, and ends the process when the cluster does not answer
+        except (Exception, SystemExit) as error:
+            where = f"the Ray cluster at {address}" if address else "Ray"
+            raise LrtuiError(f"{where} can't be used: {_first_line(error)}") from None
+        finally:
+            if threading.current_thread() is threading.main_thread():
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
+    def _check_room(self, address: str | None, say: Say) -> None:
+        """Check that some node is large enough for a worker."""
+        import ray
+
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if any(node.get("CPU", 0) >= self._cpus and node.get("GPU", 0) >= self._gpus for node in nodes):
+            return
+        need = f"{counted(self._cpus, 'CPU')}" + (f" and {self._gpus:g} GPU" if self._gpus else "")
+        if address is None:
+            have = f"{nodes[0].get('CPU', 0):g} CPU and {nodes[0].get('GPU', 0):g} GPU"
+            raise UsageError(f"each run needs {need}, and this machine has {have}: see --cpus and --gpus")
+        say(f"no node of the Ray cluster has {need}: the runs wait until such a node joins (--cpus and --gpus)")
+
+    def start(self, arguments: Sequence[str], environment: Mapping[str, str], label: str) -> WorkerProcess:
+        """Queue a Python process, and return immediately.
+
+        Args:
+            arguments: of the Python interpreter.
+            environment: variables in addition to those that Ray sets.
+            label: name of the run, which Ray shows.
+
+        Raises:
+            LrtuiError: if Ray fails.
+        """
+        more = {} if self._files is None else self._files.environment
+        try:
+            task = self._task.options(name=label).remote(list(arguments), {**environment, **more})
+        except Exception as error:  # Ray raises errors of many kinds
+            raise LrtuiError(f"Ray can't start a worker: {_first_line(error)}") from None
+        worker = RayWorker(task, label)
+        with self._lock:
+            self._workers = [other for other in self._workers if other.is_alive] + [worker]
+        return worker
+
+    def close(self) -> None:
+        """End all workers and a cluster of its own, and wait for them."""
+        import ray
+
+        with self._lock:
+            workers, self._workers = self._workers, []
+        for worker in workers:
+            worker.end()
+        wait([worker.ended for worker in workers], END_SECONDS)
+        ray.shutdown()
+
+
+def _check_address(address: str) -> None:
+    """Check that something listens at that address: Ray itself would try for minutes."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise UsageError(
+            f"--address takes HOST:PORT of a Ray cluster's head node, as `ray start` prints it, not {address[:60]!r}"
+        )
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS) as connection:
+            connection.settimeout(CONNECT_SECONDS)
+            connection.sendall(HTTP2_HELLO)
+            answer = connection.recv(len(HTTP2_SETTINGS))
+    except OSError as error:
+        raise LrtuiError(f"no Ray cluster answers at {address}: {error.strerror or error}") from None
+    if answer[3:4] != HTTP2_SETTINGS[3:4] and os.environ.get("RAY_USE_TLS", "0") == "0":
+        raise LrtuiError(f"what answers at {address} is no Ray cluster")
+
+
+def _patterns(files: JobFiles) -> list[str]:
+    """Return the folders that don't travel, in the notation of .gitignore."""
+    names = ("/" + path.relative_to(files.folder).as_posix() for path in files.left_out)
+    return ["".join(f"\\{sign}" if sign in r"\*?[]! #" else sign for sign in name) for name in names]
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def _describe(error: BaseException) -> str:
+    """Return what happened to a task that has no result."""
+    from ray import exceptions
+
+    kinds: list[tuple[type[BaseException], str]] = [
+        (exceptions.OutOfMemoryError, "its node ran out of memory, and Ray ended it"),
+        (exceptions.NodeDiedError, "its node is gone"),
+        (exceptions.WorkerCrashedError, "its Ray process died, or its node is gone"),
+        (exceptions.TaskCancelledError, "it was cancelled"),
+        (CancelledError, "it was cancelled"),
+    ]
+    for kind, text in kinds:
+        if isinstance(error, kind):
+            return text
+    if isinstance(error, exceptions.RuntimeEnvSetupError):
+        return f"its node can't set up the files of the run: {_first_line(error)}"
+    cause = error.cause if isinstance(error, exceptions.RayTaskError) else error
+    return f"Ray can't run it: {_first_line(cause)}"
+
+
+# -- on the node -------------------------------------------------------------------------------------------------------
+
+
+def run_process(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
+    """Run a Python process to its end; return its exit status and the last lines of its output.
+
+    The process and those that it has started are killed if the task is cancelled. All its output goes to Ray's log.
+    """
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    last: deque[str] = deque(maxlen=LAST_LINES)
+    reader = threading.Thread(target=_copy, args=(process.stdout, last), daemon=True)
+    reader.start()
+    try:
+        # Ray cancels a task by an exception in this thread, which a wait without a limit would delay
+        while process.poll() is None:
+            time.sleep(POLL_SECONDS)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    reader.join(END_SECONDS)
+    return process.returncode, "".join(last).rstrip()
+
+
+def _copy(lines: IO[str], last: deque[str]) -> None:
+    for line in lines:
+        last.append(line)
+        sys.stdout.write(line)
