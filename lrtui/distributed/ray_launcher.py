@@ -49,6 +49,16 @@ HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + HTTP2_SETTINGS
 ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_RUNTIME_ENV_IGNORE_GITIGNORE": "1"}
 
 
+def _ray() -> Any:
+    """Return Ray, which takes 0.6 s to import."""
+    import ray
+
+    return ray
+
+
+def _be_silent(line: str) -> None: ...
+
+
 class RayWorker:
     """A Ray task that runs the process of a worker.
 
@@ -73,11 +83,9 @@ class RayWorker:
 
     def end(self) -> None:
         """Cancel the task, which kills its process; returns at once."""
-        import ray
-
         # Ray may have been shut down
         with suppress(Exception):
-            ray.cancel(self._task)
+            _ray().cancel(self._task)
 
     def failure(self) -> str:
         """Return how it ended, for a message; an empty string if it ended well, or has not ended."""
@@ -122,7 +130,7 @@ class RayLauncher:
         cpus: int = 1,
         gpus: float = 0.0,
         files: JobFiles | None = None,
-        say: Say = str,
+        say: Say = _be_silent,
     ) -> None:
         self._cpus, self._gpus, self._files = cpus, gpus, files
         self._workers: list[RayWorker] = []
@@ -131,8 +139,7 @@ class RayLauncher:
         self._connect(address, say)
         try:
             self._check_room(address, say)
-            import ray
-
+            ray = _ray()
             self.host = host or ray.util.get_node_ip_address()
             # cancelled tasks and those of a lost node are lrtui's to restart, from the last checkpoint of the run
             self._task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(run_process)
@@ -147,8 +154,7 @@ class RayLauncher:
             say("starting Ray on this machine")
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        import ray
-
+        ray = _ray()
         # Ray writes its warnings to standard error
         logging.getLogger("ray").setLevel(logging.ERROR)
         runtime: dict[str, Any] = {"py_modules": [str(Path(lrtui.__file__).parent)], "excludes": []}
@@ -157,9 +163,7 @@ class RayLauncher:
         own = {} if address else {"include_dashboard": False, "object_store_memory": OBJECT_BYTES}
         before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
-            ray.init(
-                address or "local", runtime_env=runtime, log_to_driver=False, configure_logging=False, **own
-            )  # fmt: skip
+            ray.init(address or "local", runtime_env=runtime, log_to_driver=False, configure_logging=False, **own)
         # Ray raises errors of many kinds, and ends the process when the cluster does not answer
         except (Exception, SystemExit) as error:
             where = f"the Ray cluster at {address}" if address else "Ray"
@@ -171,9 +175,7 @@ class RayLauncher:
 
     def _check_room(self, address: str | None, say: Say) -> None:
         """Check that some node is large enough for a worker."""
-        import ray
-
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        nodes = [node["Resources"] for node in _ray().nodes() if node["Alive"]]
         if any(node.get("CPU", 0) >= self._cpus and node.get("GPU", 0) >= self._gpus for node in nodes):
             return
         need = f"{counted(self._cpus, 'CPU')}" + (f" and {self._gpus:g} GPU" if self._gpus else "")
@@ -205,14 +207,12 @@ class RayLauncher:
 
     def close(self) -> None:
         """End all workers and a cluster of its own, and wait for them."""
-        import ray
-
         with self._lock:
             workers, self._workers = self._workers, []
         for worker in workers:
             worker.end()
         wait([worker.ended for worker in workers], END_SECONDS)
-        ray.shutdown()
+        _ray().shutdown()
 
 
 def _check_address(address: str) -> None:
@@ -247,8 +247,7 @@ def _first_line(error: BaseException) -> str:
 
 def _describe(error: BaseException) -> str:
     """Return what happened to a task that has no result."""
-    from ray import exceptions
-
+    exceptions = _ray().exceptions
     kinds: list[tuple[type[BaseException], str]] = [
         (exceptions.OutOfMemoryError, "its node ran out of memory, and Ray ended it"),
         (exceptions.NodeDiedError, "its node is gone"),
