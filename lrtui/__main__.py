@@ -19,6 +19,7 @@ from lrtui.cli.exit_codes import DONE, FAILED, INTERRUPTED, USAGE
 from lrtui.cli.optimizer_options import joined_schedule, schedule_by_optimizer_option
 from lrtui.cli.options import check_notation, complete_schedulers, notify_options, read_spec, run_options
 from lrtui.cli.terminal import has_unicode, print_prose, replace_signs, why_no_cockpit
+from lrtui.cli.torchrun import check_command, silent_beside_rank_0, wait_for_rank_0
 from lrtui.engine.own_process import own_process
 from lrtui.opening import Opening
 from lrtui.run.errors import LrtuiError, NotationError, UsageError
@@ -170,6 +171,7 @@ def cockpit(
     notify_terminal: bool = False,
     **options: Any,
 ) -> None:
+    check_command(ctx.invoked_subcommand)
     if ctx.invoked_subcommand is not None:
         ctx.meta[OPENER] = open_by_command
         return
@@ -235,8 +237,10 @@ def check_terminal() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
-    with own_process():
-        return run_main(argv)
+    with own_process(), silent_beside_rank_0():
+        status = run_main(argv)
+        wait_for_rank_0(status)
+        return status
 
 
 def run_main(argv: Sequence[str] | None) -> int:

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from lrtui.cli.terminal import SHOW_CURSOR
+from lrtui.distributed.torchrun import torchrun_rank
 from lrtui.run.errors import LrtuiError, UsageError
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def exit_code(outcome: Outcome, error: LrtuiError | None) -> int:
 def handle_signals(stop: Callable[[str], object]) -> tuple[list[int], dict[signal.Signals, Any]]:
     """Call `stop` on the first signal; a second Ctrl-C ends the process immediately.
 
+    Under torchrun it does not: torchrun passes a Ctrl-C of the terminal on, and kills what has not ended in time.
+
     Args:
         stop: is given the reason, or "" for Ctrl-C.
 
@@ -49,7 +52,7 @@ def handle_signals(stop: Callable[[str], object]) -> tuple[list[int], dict[signa
 
     def handle(number: int, _: FrameType | None) -> None:
         # a closing terminal or a stopped service may send its signal more than once
-        if received and number == signal.SIGINT:
+        if received and number == signal.SIGINT and torchrun_rank() is None:
             if os.isatty(2):
                 # a progress bar hides the cursor
                 os.write(2, SHOW_CURSOR.encode())

@@ -9,9 +9,9 @@ from typing import TextIO
 from lrtui.cli.terminal import print_prose
 from lrtui.run.event_json import event_to_json
 from lrtui.run.events import CommandRefused, EvalDone, Event, Notice, RunStarted, StepDone
-from lrtui.run.log import change_line, evaluation_line, rounded_lrs, step_line
+from lrtui.run.log import change_line, computed_on, evaluation_line, rounded_lrs, step_line
 from lrtui.run.state import RunState
-from lrtui.text.format import counted, duration, sample_counts
+from lrtui.text.format import duration, sample_counts
 from lrtui.text.streams import discard
 
 
@@ -62,8 +62,7 @@ class Printer:
                 data = event.data
                 counts = sample_counts(data)
                 self.warn(f"data: {data['name']} from {data['source']}, {counts}")
-            threads = f", {counted(event.torch_threads, 'thread')}" if event.device == "cpu" else ""
-            self.say(f"device: {event.device}{threads}")
+            self.say(f"device: {computed_on(event)}")
             total = f"{event.total_steps:,} steps, " if event.total_steps else ""
             self.say(
                 f"run: {event.spec.schedule} on {event.spec.optimizer}, {total}"

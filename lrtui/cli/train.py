@@ -19,6 +19,8 @@ from lrtui.cli.options import (
     schedule_argument,
 )
 from lrtui.cli.printer import Printer
+from lrtui.cli.torchrun import check_processes, follow_rank_0
+from lrtui.distributed.torchrun import is_first_rank
 from lrtui.engine.session import Session
 from lrtui.run.errors import UsageError
 from lrtui.tasks.registry import find_task
@@ -47,6 +49,7 @@ def command(
     schedule: str | None, as_json: bool, quiet: bool, notify: str | None, notify_terminal: bool, **options: Any
 ) -> int:
     """The tutorial's lines, or JSON objects, go to standard output and everything else to standard error."""
+    check_processes(options["nproc"])
     settings = load_settings()
     # a task may have a schedule of its own
     named = joined_schedule(schedule, options, needed=not options.get("task"))
@@ -54,6 +57,8 @@ def command(
     if named is None and getattr(find_task(spec.task), "schedule", None) is None:
         raise UsageError(f"a schedule is needed: the argument SCHEDULE; {spec.task} has none of its own")
     check_notation(spec)
+    if not is_first_rank():
+        return follow_rank_0()
     printer = Printer(as_json=as_json, quiet=quiet, log_interval=spec.log_interval)
     notifier = headless_notifier(notify or settings.notify, notify_terminal or settings.notify_terminal, printer.warn)
     return follow(lambda: Session().start(spec), printer, "lrtui train", notifier)

@@ -91,6 +91,7 @@ def plan_resume(
     lr: float | None = None,
     epochs: int | None = None,
     step: int | None = None,
+    nproc: int | None = None,
 ) -> ResumePlan:
     """Return how a run is resumed.
 
@@ -101,6 +102,7 @@ def plan_resume(
         lr: lr to start with.
         epochs: new length of the whole run.
         step: resumes from the checkpoint of this step; None for the newest.
+        nproc: number of processes that continue it; None for that of its settings.
 
     Raises:
         UsageError: if the run can't be resumed; says what to do.
@@ -129,7 +131,7 @@ def plan_resume(
             folder,
             stored,
             file,
-            stored.spec,
+            _with_processes(stored.spec, nproc),
             course=_changed_course(connection, stored, file, state, commands, epochs),
             history=tuple(history),
             next_seq=1 + max(next_seq(connection, stored.id) - 1, newest_seq),
@@ -157,7 +159,9 @@ def plan_offered_resume(folder: Path, run: str, is_usable: Callable[[Path], bool
     return plan if earlier is None else replace(plan_resume(folder, run, step=earlier.step), damaged=plan.file)
 
 
-def plan_branch(folder: Path, run: str, epoch: int, schedule: str, name: str | None = None) -> ResumePlan:
+def plan_branch(
+    folder: Path, run: str, epoch: int, schedule: str, name: str | None = None, nproc: int | None = None
+) -> ResumePlan:
     """Return how a new run branches from an epoch's checkpoint.
 
     Args:
@@ -165,6 +169,7 @@ def plan_branch(folder: Path, run: str, epoch: int, schedule: str, name: str | N
         epoch: the branch starts after the end of this epoch.
         schedule: replaces the parent's schedule, may end with `from ANCHOR`; or `lr*X` or `lr=X`, which scale it.
         name: name of the new run.
+        nproc: number of processes that train it; None for that of the parent's settings.
 
     Raises:
         UsageError: for a run of a script, and for an epoch without a checkpoint; names those that have one.
@@ -199,8 +204,17 @@ def plan_branch(folder: Path, run: str, epoch: int, schedule: str, name: str | N
             f"{parent.title} was switched to {switch.schedule} before the end of epoch {epoch}: give the branch "
             "a schedule"
         )
-    spec = replace(started.spec, name=name, store=parent.spec.store, at=(f"step {file.step}: {command.text}",))
+    spec = replace(
+        _with_processes(started.spec, nproc),
+        name=name,
+        store=parent.spec.store,
+        at=(f"step {file.step}: {command.text}",),
+    )
     return ResumePlan(folder, parent, file, spec, commands=(command,), is_branch=True, course=course)
+
+
+def _with_processes(spec: RunSpec, nproc: int | None) -> RunSpec:
+    return spec if nproc is None else replace(spec, nproc=nproc)
 
 
 def _changed_course(

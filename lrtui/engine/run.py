@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from lrtui.distributed.torchrun import torchrun_rank
 from lrtui.engine.event_reader import EVENTS_A_POLL, EventReader
 from lrtui.engine.lock import exclusive
 from lrtui.engine.training_thread import TrainingThread
@@ -72,6 +73,8 @@ class Run:
 
             spec = replace(spec, task=task_notation(task))
             checked_task(task, spec.task)
+        if (rank := torchrun_rank()) is not None:
+            spec = replace(spec, nproc=rank.world_size)
         self.spec = spec
         self.state = RunState()
         """The fold of the events taken so far."""
@@ -90,6 +93,7 @@ class Run:
         lr: float | None = None,
         epochs: int | None = None,
         step: int | None = None,
+        nproc: int | None = None,
     ) -> Run:
         """Return a stored run that continues from its last checkpoint, as `lrtui resume` does; it is not started yet.
 
@@ -101,13 +105,14 @@ class Run:
             lr: lr to start with; the rest of the schedule is scaled with it.
             epochs: new length of the whole run.
             step: resumes from the checkpoint of this step instead of the newest.
+            nproc: number of processes that continue it; None for that of its settings.
 
         Raises:
             LrtuiError: if the run can't be resumed; says what to do.
         """
         from lrtui.engine.run_reference import plan_of_resume
 
-        plan = plan_of_resume(run, store, schedule=schedule, lr=lr, epochs=epochs, step=step)
+        plan = plan_of_resume(run, store, schedule=schedule, lr=lr, epochs=epochs, step=step, nproc=nproc)
         return cls(plan.spec, task or getattr(run, "_task", None), resume_plan=plan)
 
     @classmethod
@@ -120,6 +125,7 @@ class Run:
         name: str | None = None,
         store: Store = None,
         task: Task | None = None,
+        nproc: int | None = None,
     ) -> Run:
         """Return a new run that starts from the end of a stored run's epoch, as `lrtui branch`; it is not started yet.
 
@@ -130,13 +136,14 @@ class Run:
             name: name of the new run.
             store: as for `resume`.
             task: as for `resume`.
+            nproc: number of processes that train it; None for that of the parent's settings.
 
         Raises:
             LrtuiError: for an epoch without a checkpoint; names those that have one.
         """
         from lrtui.engine.run_reference import plan_of_branch
 
-        plan = plan_of_branch(run, store, epoch=epoch, schedule=schedule, name=name)
+        plan = plan_of_branch(run, store, epoch=epoch, schedule=schedule, name=name, nproc=nproc)
         return cls(plan.spec, task or getattr(run, "_task", None), resume_plan=plan)
 
     def start(self, store_seconds: float = START_SECONDS) -> Run:

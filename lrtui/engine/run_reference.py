@@ -27,6 +27,7 @@ def plan_of_resume(
     lr: float | None,
     epochs: int | None,
     step: int | None,
+    nproc: int | None,
 ) -> ResumePlan:
     """Return the plan of `Run.resume`, whose arguments these are, after checking their types."""
     call = "Run.resume"
@@ -34,18 +35,22 @@ def plan_of_resume(
     check_argument(call, "lr", lr, (int, float, type(None)), "a number")
     check_argument(call, "epochs", epochs, (int, type(None)), "a whole number")
     check_argument(call, "step", step, (int, type(None)), "a whole number")
+    check_argument(call, "nproc", nproc, (int, type(None)), "a whole number")
     folder, name = stored_run(call, run, store)
-    return plan_resume(folder, name, schedule=schedule, lr=lr, epochs=epochs, step=step)
+    return plan_resume(folder, name, schedule=schedule, lr=lr, epochs=epochs, step=step, nproc=nproc)
 
 
-def plan_of_branch(run: RunReference, store: Store, *, epoch: int, schedule: str, name: str | None) -> ResumePlan:
+def plan_of_branch(
+    run: RunReference, store: Store, *, epoch: int, schedule: str, name: str | None, nproc: int | None
+) -> ResumePlan:
     """Return the plan of `Run.branch`, whose arguments these are, after checking their types."""
     call = "Run.branch"
     check_argument(call, "epoch", epoch, int, "a whole number")
     check_argument(call, "schedule", schedule, str, "the text of a schedule, lr*X or lr=X")
     check_argument(call, "name", name, (str, type(None)), "text")
+    check_argument(call, "nproc", nproc, (int, type(None)), "a whole number")
     folder, parent = stored_run(call, run, store)
-    return plan_branch(folder, parent, epoch, schedule, name)
+    return plan_branch(folder, parent, epoch, schedule, name, nproc)
 
 
 def stored_run(call: str, run: RunReference, store: Store) -> tuple[Path, str]:

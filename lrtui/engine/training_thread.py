@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from lrtui.distributed.torchrun import is_first_rank
 from lrtui.engine.interpreter_exit import stop_at_exit
 from lrtui.engine.own_process import import_torch, is_own_process, tune_memory, tune_thread
 from lrtui.engine.time_slice import COMPUTING_SECONDS
@@ -157,7 +158,8 @@ class TrainingThread:
 
         plan = self._resume_plan
         folder = plan.folder if plan else store_folder(self._spec.store)
-        if folder is None:
+        # of the processes that torchrun has started, rank 0 records the run
+        if folder is None or not is_first_rank():
             return
 
         def warn(text: str) -> None:
@@ -205,6 +207,7 @@ class TrainingThread:
         self._reporter.notice("importing", "importing PyTorch")
         try:
             import_torch()
+            from lrtui.distributed.process_group import ProcessGroup
             from lrtui.training.random_state import own_random_states
             from lrtui.training.train import train
         except Exception as error:  # a broken installation can raise anything, and must be seen
@@ -221,6 +224,11 @@ class TrainingThread:
             self._checkpoints = self.recording.checkpoint_policy(self._spec.checkpoint_seconds)
             if plan is None or plan.is_branch:
                 self.recording.record_git_commit()
+        try:
+            group = ProcessGroup.of_environment()
+        except Exception as error:  # torch.distributed raises RuntimeError and others
+            self._fail(f"the processes that torchrun has started can't be connected: {error}")
+            return
         with own_random_states():
             self.error = train(
                 self._spec,
@@ -230,6 +238,7 @@ class TrainingThread:
                 checkpoints=self._checkpoints,
                 resume_point=plan.resume_point if plan else None,
                 take_model=self._take_model,
+                group=group,
             )
 
     def _take_model(self, model: nn.Module) -> None:

@@ -179,6 +179,7 @@ def _of_start(text: Callable[[RunStarted], str | None]) -> Callable[[RunState], 
 
 CIRCUMSTANCES: dict[str, Callable[[RunState], str | None]] = {
     "computed on": _of_start(lambda started: started.device or None),
+    "processes": _of_start(lambda started: str(started.processes)),
     "torch threads": _of_start(lambda started: str(started.torch_threads) if started.torch_threads else None),
     "data": _of_start(
         lambda started: f"{started.data.get('name')} from {started.data.get('source')}" if started.data else None

@@ -19,10 +19,12 @@ from lrtui.run.events import (
     Paused,
     Resumed,
     RunFinished,
+    RunStarted,
     ScheduleSwitched,
     StepDone,
 )
 from lrtui.run.feed import OutputLines, StepBlock
+from lrtui.text.format import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -147,6 +149,15 @@ def format_lrs(lrs: tuple[float, ...]) -> str:
 def rounded_lrs(lrs: tuple[float, ...]) -> str:
     """Return the lrs without the rounding error of a product: 0.05 for 0.049999999999999996."""
     return format_lrs(tuple(float(f"{lr:.12g}") for lr in lrs))
+
+
+def computed_on(started: RunStarted) -> str:
+    """Return what the run computes on: `cpu, 2 threads`, `cpu, 2 processes with 1 thread each`."""
+    threads = counted(started.torch_threads, "thread") if started.device == "cpu" else ""
+    if started.processes == 1:
+        return f"{started.device}, {threads}" if threads else started.device
+    each = f" with {threads} each" if threads else ""
+    return f"{started.device}, {started.processes:,} processes{each}"
 
 
 def step_line(event: StepDone) -> str:

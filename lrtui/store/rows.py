@@ -192,7 +192,8 @@ class RowMaker:
                     "data": json.dumps({**event.data, **({"output": event.output} if event.output else {})}),
                     "total_steps": event.total_steps,
                     "step": event.step,
-                    "settings": _length_settings(event.spec),
+                    # a resumed run may have another number of processes
+                    "settings": {**_length_settings(event.spec), "nproc": event.spec.nproc},
                     "finished": None,
                     "error": None,
                 }

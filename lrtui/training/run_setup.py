@@ -30,6 +30,7 @@ from lrtui.training.evaluate import try_test, try_training_batch
 from lrtui.training.lr_control import LrControl
 from lrtui.training.lr_trial import MAX_CALLS_TRIED
 from lrtui.training.optimizer_setup import set_up_optimizer
+from lrtui.training.process_count import process_warnings
 from lrtui.training.random_state import draw_seed, seed_everything
 from lrtui.training.run_data import read_test_data, read_training_data, samples_in
 from lrtui.training.script_simulation import SimulatedScript
@@ -177,6 +178,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None, group: ProcessGrou
         horizon=horizon,
         script=script,
         warnings=(
+            *process_warnings(spec, group, device),
             *chosen.warnings,
             *_metric_warnings(schedule, script, first_results, objective),
             *script_warnings,

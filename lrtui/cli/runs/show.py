@@ -30,7 +30,7 @@ from lrtui.run.comparison import noun_of_epochs, time_after
 from lrtui.run.evaluations import epoch_means, epoch_results, metric_names, metric_of
 from lrtui.run.event_json import event_to_json, plain
 from lrtui.run.events import GLYPHS, Event, Notice
-from lrtui.run.log import change_line, rounded_lrs
+from lrtui.run.log import change_line, computed_on, rounded_lrs
 from lrtui.run.source import LogDescription, RecognizedSeries
 from lrtui.run.spec import RunSpec, is_list
 from lrtui.run.state import RunState
@@ -236,8 +236,7 @@ def _samples(data: Mapping[str, str | int]) -> str:
 
 def _device(run: StoredRun, details: RunDetails) -> str:
     started = details.state.started
-    threads = f", {counted(started.torch_threads, 'thread')}" if started and started.device == "cpu" else ""
-    return f"{run.device}{threads}" if run.device else ""
+    return (computed_on(started) if started else run.device) if run.device else ""
 
 
 def _date(seconds: float) -> str:

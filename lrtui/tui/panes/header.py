@@ -52,7 +52,9 @@ def title_line(label: str, spec: RunSpec, state: RunState | None, width: int, lo
                 # the settings pane has their arguments
                 made = parse_optimizer(optimizer)
                 optimizer = " + ".join(part.name for _, part in made.parts) or made.name
-            parts = [optimizer, *([device] if device else []), *precision, f"seed {spec.seed}"]
+            processes = started.processes if started else spec.nproc
+            together = [f"{processes} processes"] if processes > 1 else []
+            parts = [optimizer, *([device] if device else []), *together, *precision, f"seed {spec.seed}"]
             if started and spec.is_attached:
                 # neither is known of the user's own script, and of one that is not attached not even the optimizer
                 parts = parts[:-1] if started.parameter_count else []

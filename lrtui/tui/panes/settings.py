@@ -57,9 +57,15 @@ def settings_lines(spec: RunSpec, state: RunState | None, log: LogDescription | 
     if spec.clip_grad_norm is not None:
         lines.append(("gradients", f"clipped to norm {spec.clip_grad_norm:g}"))
     device = (started and started.device) or spec.device
-    lines.append(("device", f"{device}   {spec.precision}   seed {spec.seed}"))
+    processes = started.processes if started else spec.nproc
+    together = f"   {_processes(processes, spec)}" if processes > 1 else ""
+    lines.append(("device", f"{device}{together}   {spec.precision}   seed {spec.seed}"))
     lines += _command_lines(spec, state)
     return lines
+
+
+def _processes(number: int, spec: RunSpec) -> str:
+    return f"{number:,} processes" + (f" ({spec.parallel})" if spec.parallel != "ddp" else "")
 
 
 MEANING_TITLES = {"loss": "loss", "test_loss": "test loss", "accuracy": "accuracy", "lr": "lr", "epoch": "epoch"}

@@ -1,0 +1,117 @@
+"""Commands that torchrun starts as several processes: rank 0 speaks for all, the others only train."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from types import FrameType
+
+from lrtui.cli.exit_codes import DONE, FAILED, SIGNALS
+from lrtui.distributed.torchrun import is_first_rank, torchrun_rank
+from lrtui.run.errors import UsageError
+
+TRAINS_ALONE = ("race", "find", "suggest", "run", "watch")
+"""Commands besides the cockpit that several processes can't carry out together; other commands do not train."""
+
+POLL_SECONDS = 0.2
+
+
+def check_command(name: str | None) -> None:
+    """Check that torchrun may start the command as several processes.
+
+    Args:
+        name: of the command; None for the cockpit.
+
+    Raises:
+        UsageError: says how to use several processes with it.
+    """
+    if torchrun_rank() is None or (name is not None and name not in TRAINS_ALONE):
+        return
+    if name is None:
+        raise UsageError(
+            "torchrun can't open the cockpit: lrtui --nproc N opens it and starts N processes itself, and "
+            "torchrun ... -m lrtui train needs no screen"
+        )
+    if name in ("race", "suggest"):
+        raise UsageError(
+            f"torchrun can't start a {name}: lrtui {name} --nproc N starts N processes for each run itself"
+        )
+    raise UsageError(
+        "torchrun can start lrtui train, resume and branch: use this command without torchrun (lrtui train --nproc N "
+        "starts N processes itself)"
+    )
+
+
+def check_processes(nproc: str | None) -> None:
+    """Refuse a number of processes beside that of torchrun.
+
+    Args:
+        nproc: text of `--nproc`; None if it was not given.
+
+    Raises:
+        UsageError: if torchrun has started several processes.
+    """
+    rank = torchrun_rank()
+    if rank is not None and nproc is not None:
+        raise UsageError(
+            f"--nproc is not allowed under torchrun, which has started {rank.world_size} processes: leave it out, or "
+            "start lrtui without torchrun"
+        )
+
+
+WAIT_SECONDS = 10.0
+"""Seconds that a process that fails leaves rank 0 to report why, since torchrun then ends all processes."""
+
+
+def wait_for_rank_0(status: int) -> None:
+    """Let rank 0 end first if this process fails.
+
+    Args:
+        status: exit status of this process.
+    """
+    if status != DONE and not is_first_rank():
+        time.sleep(WAIT_SECONDS)
+
+
+@contextmanager
+def silent_beside_rank_0() -> Iterator[None]:
+    """Let only rank 0 print messages within the block; what the task prints elsewhere goes to standard error."""
+    if is_first_rank():
+        yield
+        return
+    with open(os.devnull, "w") as nothing, redirect_stdout(nothing), redirect_stderr(nothing):
+        yield
+
+
+def follow_rank_0() -> int:
+    """Train as one of the processes besides rank 0, which has the settings, and return the exit code.
+
+    A signal stops the run through rank 0, which receives it as well, at the same step in all processes; before the
+    run begins, it ends this process.
+    """
+    from lrtui.engine.session import Session
+    from lrtui.run.spec import RunSpec
+
+    with suppress(OSError):
+        # native code and child processes as well
+        os.dup2(2, 1)
+    with redirect_stdout(sys.__stderr__), redirect_stderr(sys.__stderr__):
+        run = Session().start(RunSpec(store="none"))
+
+        def handle(number: int, _: FrameType | None) -> None:
+            if not run.has_begun:
+                os._exit(SIGNALS[signal.Signals(number)])
+
+        previous = {number: signal.signal(number, handle) for number in SIGNALS}
+        while run.is_live:
+            run.poll()
+            run.join(POLL_SECONDS)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    outcome = run.state.outcome
+    # rank 0 reports a loss that is not finite
+    return FAILED if outcome is None or outcome.outcome == "failed" else DONE
