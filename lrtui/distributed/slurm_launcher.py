@@ -59,6 +59,7 @@ class SlurmLauncher:
         settings: the options of sbatch, and the address of this machine.
         cpus: CPU cores of each job.
         gpus: GPUs of each job.
+        threads: torch threads of each process of a job.
 
     Raises:
         UsageError: if Slurm's commands are missing, or for an option that has no meaning here.
@@ -68,7 +69,7 @@ class SlurmLauncher:
     name = SLURM
     shares_files = True
 
-    def __init__(self, folder: Path, settings: EngineSettings, cpus: int, gpus: int) -> None:
+    def __init__(self, folder: Path, settings: EngineSettings, cpus: int, gpus: int, threads: int = 1) -> None:
         options: dict[str, Any] = {name: value for name, value in settings.slurm if name != "setup"}
         cluster = options.pop("cluster", SLURM)
         self.host = settings.host or (LOOPBACK if cluster == LOCAL else socket.gethostname())
@@ -77,7 +78,7 @@ class SlurmLauncher:
         self._queue = None if cluster == LOCAL else SlurmQueue(QUEUE_SECONDS)
         self._workers: list[SlurmWorker] = []
         self._minutes = minutes_of(str(options.pop("time", DEFAULT_MINUTES)))
-        self._threads = cpus
+        self._threads = threads
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -123,8 +124,9 @@ class SlurmLauncher:
         Raises:
             LrtuiError: if Slurm refuses the job; says why.
         """
-        threads = {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": str(self._threads)}
-        job = WorkerJob(tuple(arguments), threads | dict(environment), self._minutes)
+        # torch reads the number of threads when it is imported; results depend on that number
+        environment = {"OMP_NUM_THREADS": str(self._threads), **environment}
+        job = WorkerJob(tuple(arguments), environment, self._minutes)
         with self._lock, _environment_of_jobs():
             self._executor.update_parameters(name=f"lrtui-{label}")
             try:

@@ -45,12 +45,10 @@ def ended(worker: SlurmWorker) -> str:
     return worker.failure()
 
 
-def test_a_job_runs_a_python_process_with_its_arguments_and_environment(
-    launcher: SlurmLauncher, tmp_path: Path
-) -> None:
+def test_a_job_runs_a_python_process_with_its_arguments_and_environment(tmp_path: Path) -> None:
+    launcher = SlurmLauncher(tmp_path / "slurm", EngineSettings("slurm", slurm=(LOCAL,)), 6, 0, threads=3)
     code = "import os, sys; print(sys.argv[1:], os.environ['LRTUI_WORKER_X'], os.environ['OMP_NUM_THREADS'])"
-    environment = {"LRTUI_WORKER_X": "secret", "OMP_NUM_THREADS": "3"}
-    worker = launcher.start(["-c", code, "a", "b c"], environment, "run-1")
+    worker = launcher.start(["-c", code, "a", "b c"], {"LRTUI_WORKER_X": "secret"}, "run-1")
     assert worker.is_alive
     assert worker.failure() == ""
     assert ended(worker) == ""
