@@ -40,6 +40,7 @@ ADDRESS = "LRTUI_TESTS_PROCESS_SERVER"
 PRELOADED = (
     "torch",
     "lrtui.analysis.race.child_run",
+    "lrtui.engine.worker",
     "lrtui.training.train",
     *(f"lrtui.cli.{command}" for command in ("check", "find", "race", "resume", "send", "suggest", "train")),
 )
@@ -323,8 +324,9 @@ def prepare(request: dict[str, Any], streams: Sequence[int]) -> None:
 
         torch.set_num_threads(int(threads))
     from lrtui.analysis.race import child_run
+    from lrtui.distributed import local_launcher
 
-    child_run.subprocess = FORKING  # type: ignore[attr-defined]
+    child_run.subprocess = local_launcher.subprocess = FORKING  # type: ignore[attr-defined]
     address.cache_clear()
 
 

@@ -16,6 +16,11 @@ class WorkerProcess(Protocol):
         """Whether it is running, or waits to be started."""
         ...
 
+    @property
+    def waiting_for(self) -> str:
+        """What it waits for before it runs, such as `Slurm job 4711 is PENDING`; an empty string once it runs."""
+        ...
+
     def end(self) -> None:
         """Kill it with the processes that it has started, if they have not ended; returns at once."""
         ...

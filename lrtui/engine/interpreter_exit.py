@@ -1,4 +1,4 @@
-"""The end of the interpreter during a run or a range test: it is stopped first.
+"""The end of the interpreter during runs or a range test: they are stopped first.
 
 A daemon thread that is inside torch when the interpreter ends aborts the process (exit status 134), and what it was
 doing is not saved.
@@ -42,34 +42,36 @@ class Stoppable(Protocol):
         ...
 
 
-_latest: list[tuple[int, weakref.ref[Stoppable]]] = []
-"""The computation to stop, and the process that it runs in."""
+_started: list[tuple[int, weakref.ref[Stoppable]]] = []
+"""The computations to stop, and the process that each was started in."""
 
 
 def stop_at_exit(computation: Stoppable) -> None:
-    """Stop this computation when the interpreter ends; it replaces the one before.
+    """Stop this computation when the interpreter ends.
 
     Called again once torch is imported: functions that are registered later are called earlier, and those of
     multiprocessing end the worker processes of a data loader.
     """
     with interrupts_deferred():
-        _latest[:] = [(os.getpid(), weakref.ref(computation))]
-        atexit.unregister(_stop_latest)
-        atexit.register(_stop_latest)
+        others = [each for each in _started if each[1]() not in (None, computation)]
+        _started[:] = [*others, (os.getpid(), weakref.ref(computation))]
+        atexit.unregister(_stop_all)
+        atexit.register(_stop_all)
 
 
-def _stop_latest() -> None:
-    while _latest:
-        process, reference = _latest.pop()
-        computation = reference()
-        # a forked process has no threads but its first
-        if process == os.getpid() and computation is not None and not computation.join(0):
-            _stop(computation)
+def _stop_all() -> None:
+    # a forked process has no threads but its first
+    found = [reference() for process, reference in _started if process == os.getpid()]
+    _started.clear()
+    running = [each for each in found if each is not None and not each.join(0)]
+    for computation in running:
+        computation.request_stop(ENDED)
+    for computation in running:
+        _wait_for(computation)
 
 
-def _stop(computation: Stoppable) -> None:
-    """Stop the computation and wait until it is saved; the exit status stays the script's own."""
-    computation.request_stop(ENDED)
+def _wait_for(computation: Stoppable) -> None:
+    """Wait until the computation is saved; the exit status stays the script's own."""
     try:
         if not computation.join(MESSAGE_SECONDS):
             _say(f"lrtui: the script has ended; waiting for {computation.title} to stop (Ctrl-C leaves at once)")

@@ -6,12 +6,13 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from lrtui.run.checkpoint_name import CHECKPOINT_NAME
 from lrtui.run.commands import Command
 from lrtui.run.errors import LrtuiError, StoreError
 from lrtui.run.spec import RunSpec
@@ -85,6 +86,7 @@ class Recording:
     def __init__(self, writer: Writer, recorder: Recorder, report: Report, uid: str = "") -> None:
         self._writer, self._recorder, self._report, self.uid = writer, recorder, report, uid
         self.run, self.folder = recorder.run, writer.folder
+        self._removable: set[str] = set()
         self.publish = recorder.publish
         """Takes an event; neither blocks nor raises."""
         writer.listeners.append(report)
@@ -214,9 +216,27 @@ class Recording:
         rows = read_at_once(self.folder, query, (self.run,))
         return None if rows is None else {name for (name,) in rows}
 
+    @property
+    def stored_seq(self) -> int:
+        """`seq` of the newest event of this recording on disk, or -1."""
+        return self._recorder.stored_seq
+
     def is_stored(self, seq: int) -> bool:
         """Return whether the event with this seq is on disk."""
         return seq <= self._recorder.stored_seq
+
+    def remove_checkpoints(self, names: Iterable[str]) -> None:
+        """Remove checkpoints of the run that it does not need any more, except those that branches started from.
+
+        Those that can't be removed now are tried again with the next ones.
+        """
+        self._removable.update(name for name in names if CHECKPOINT_NAME.fullmatch(name))
+        protected = self.branch_checkpoints() if self._removable else None
+        if protected is not None:
+            for name in self._removable - protected:
+                with suppress(OSError):
+                    (self.checkpoints / name).unlink(missing_ok=True)
+                    self._removable.discard(name)
 
     def check_owner(self) -> None:
         """Do nothing while this process owns the run, or if that can't be found out without waiting.

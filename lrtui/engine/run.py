@@ -6,7 +6,7 @@ Imports neither Textual nor torch: importing it is cheap, and the training threa
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.distributed.torchrun import torchrun_rank
 from lrtui.engine.event_reader import EVENTS_A_POLL, EventReader
+from lrtui.engine.interpreter_exit import stop_at_exit
 from lrtui.engine.lock import exclusive
 from lrtui.engine.training_thread import TrainingThread
 from lrtui.run.arguments import check_argument
@@ -28,6 +29,7 @@ from lrtui.run.state import RunState
 if TYPE_CHECKING:
     from torch import nn
 
+    from lrtui.distributed.launcher import Launcher
     from lrtui.engine.resume import ResumePlan
     from lrtui.engine.run_reference import RunReference, Store
     from lrtui.tasks.task import Task
@@ -56,6 +58,9 @@ class Run:
         task: what is trained, instead of the task that the settings name.
         number: number of the run if it is not recorded; a store gives it another one.
         resume_plan: the stored run to resume or branch from, instead of a new run; `spec` is then the plan's.
+        launcher: starts the process that trains the run, here or on another machine; several such runs may be in
+            progress at once. Without one the run is trained in a thread of this process, or, if the settings' `nproc`
+            is above 1, in processes of this machine.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class Run:
         *,
         number: int = 1,
         resume_plan: ResumePlan | None = None,
+        launcher: Launcher | None = None,
     ) -> None:
         check_argument("Run", "spec", spec, RunSpec, 'a RunSpec, such as RunSpec(schedule="StepLR(3)")')
         check_argument("Run", "number", number, int, "a whole number")
@@ -79,8 +85,21 @@ class Run:
         self.state = RunState()
         """The fold of the events taken so far."""
         self._task = task
-        self._thread = TrainingThread(number, spec, task, resume_plan)
+        self._is_elsewhere = launcher is not None or (spec.nproc > 1 and rank is None)
+        self._thread = self._new_thread(number, resume_plan, launcher)
         self._events = EventReader(self._thread, self.state)
+
+    def _new_thread(self, number: int, resume_plan: ResumePlan | None, launcher: Launcher | None) -> TrainingThread:
+        if not self._is_elsewhere:
+            return TrainingThread(number, self.spec, self._task, resume_plan)
+        if self._task is not None:
+            raise UsageError(
+                "a task that is passed as an object can't be trained in another process: name it in the settings, "
+                "RunSpec(task='FILE.py:Name')"
+            )
+        from lrtui.engine.worker_thread import WorkerThread
+
+        return WorkerThread(number, self.spec, resume_plan, launcher)
 
     @classmethod
     def resume(
@@ -94,6 +113,7 @@ class Run:
         epochs: int | None = None,
         step: int | None = None,
         nproc: int | None = None,
+        launcher: Launcher | None = None,
     ) -> Run:
         """Return a stored run that continues from its last checkpoint, as `lrtui resume` does; it is not started yet.
 
@@ -106,6 +126,7 @@ class Run:
             epochs: new length of the whole run.
             step: resumes from the checkpoint of this step instead of the newest.
             nproc: number of processes that continue it; None for that of its settings.
+            launcher: as for `Run`.
 
         Raises:
             LrtuiError: if the run can't be resumed; says what to do.
@@ -113,7 +134,7 @@ class Run:
         from lrtui.engine.run_reference import plan_of_resume
 
         plan = plan_of_resume(run, store, schedule=schedule, lr=lr, epochs=epochs, step=step, nproc=nproc)
-        return cls(plan.spec, task or getattr(run, "_task", None), resume_plan=plan)
+        return cls(plan.spec, task or getattr(run, "_task", None), resume_plan=plan, launcher=launcher)
 
     @classmethod
     def branch(
@@ -126,6 +147,7 @@ class Run:
         store: Store = None,
         task: Task | None = None,
         nproc: int | None = None,
+        launcher: Launcher | None = None,
     ) -> Run:
         """Return a new run that starts from the end of a stored run's epoch, as `lrtui branch`; it is not started yet.
 
@@ -137,6 +159,7 @@ class Run:
             store: as for `resume`.
             task: as for `resume`.
             nproc: number of processes that train it; None for that of the parent's settings.
+            launcher: as for `Run`.
 
         Raises:
             LrtuiError: for an epoch without a checkpoint; names those that have one.
@@ -144,7 +167,7 @@ class Run:
         from lrtui.engine.run_reference import plan_of_branch
 
         plan = plan_of_branch(run, store, epoch=epoch, schedule=schedule, name=name, nproc=nproc)
-        return cls(plan.spec, task or getattr(run, "_task", None), resume_plan=plan)
+        return cls(plan.spec, task or getattr(run, "_task", None), resume_plan=plan, launcher=launcher)
 
     def start(self, store_seconds: float = START_SECONDS) -> Run:
         """Start training in a thread, and return the run immediately.
@@ -155,12 +178,14 @@ class Run:
 
         Raises:
             UsageError: if it was started before.
-            LrtuiError: while another run of this process is training, or if no thread can be started.
+            LrtuiError: while another run is trained by a thread of this process, or if no thread can be started.
         """
         check_argument("Run.start", "store_seconds", store_seconds, (int, float), "a number")
         if self._thread.was_started:
             raise UsageError("this run has already been started; create a new Run")
-        with exclusive(self._thread):
+        if self._is_elsewhere:
+            stop_at_exit(self._thread)
+        with nullcontext() if self._is_elsewhere else exclusive(self._thread):
             self._thread.open_recording(store_seconds)
             self._thread.start()
         return self
@@ -194,6 +219,11 @@ class Run:
         return self._thread.error
 
     @property
+    def worker_lost(self) -> bool:
+        """Whether the run ended because the process that trained it did, or its machine was lost."""
+        return self._thread.worker_lost
+
+    @property
     def recording_error(self) -> str:
         """What could not be recorded, as a message; set when the run is over."""
         return self._thread.recording_error
@@ -216,11 +246,9 @@ class Run:
         it at any moment: read it within `between_steps()`.
 
         Raises:
-            UsageError: before it is built.
+            UsageError: before it is built, and if it is trained in another process.
         """
-        if self._thread.model is None:
-            raise UsageError(f"{self.title} has no model: it is built when training starts")
-        return self._thread.model
+        return self._thread.own_model()
 
     @contextmanager
     def between_steps(self) -> Iterator[nn.Module]:
@@ -230,7 +258,7 @@ class Run:
         the run, nor the run what it draws. The block must leave the model as it is.
 
         Raises:
-            UsageError: if the run was not started, or ended before it had a model.
+            UsageError: if the run was not started, ended before it had a model, or is trained in another process.
         """
         self._check_started()
         with self._thread.held():

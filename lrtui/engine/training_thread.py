@@ -62,6 +62,8 @@ class TrainingThread:
         """The model; None before it is built, and in a process of lrtui's own, where it is freed with the run."""
         self.error: LrtuiError | None = None
         self.recording_error = ""
+        self.worker_lost = False
+        """Whether the run ended because the process that trained it did."""
         self.ended_at: float | None = None
         self._spec, self._task, self._resume_plan = spec, task, resume_plan
         self._checkpoints: Checkpoints | None = None
@@ -114,6 +116,16 @@ class TrainingThread:
             self._close_range_feeds()
         return is_sent
 
+    def own_model(self) -> nn.Module:
+        """Return the model that is trained.
+
+        Raises:
+            UsageError: before it is built.
+        """
+        if self.model is None:
+            raise UsageError(f"{self.title} has no model: it is built when training starts")
+        return self.model
+
     def _close_range_feeds(self) -> None:
         """Close the feeds of range tests that had not started when the run ended."""
         for feed in self._range_feeds:
@@ -162,27 +174,30 @@ class TrainingThread:
         if folder is None or not is_first_rank():
             return
 
-        def warn(text: str) -> None:
-            self._reporter.notice("store", text, level="warning")
-
-        def lose(reason: str) -> None:
-            self.inbox.send(Stop(reason))
-
         if plan is not None and not plan.is_branch:
-            self.recording = Recording.of_resumed_run(plan, self.inbox.send, warn, seconds, lose)
+            self.recording = Recording.of_resumed_run(plan, self.send, self._warn, seconds, self._lose)
             self.history = plan.history
         else:
             try:
-                self.recording = Recording.of_new_run(folder, self._spec, self.inbox.send, warn, seconds, plan, lose)
+                self.recording = Recording.of_new_run(
+                    folder, self._spec, self.send, self._warn, seconds, plan, self._lose
+                )
             except StoreError as error:
                 # training continues, and the screen shows its events
-                warn(f"this run is not recorded: {error}")
+                self._warn(f"this run is not recorded: {error}")
                 return
         self.feed.listener = self.recording.publish
         self.number = self.recording.run
 
+    def _warn(self, text: str) -> None:
+        """Publish a warning about the store; called by any thread."""
+        self._reporter.notice("store", text, level="warning")
+
+    def _lose(self, reason: str) -> None:
+        """Stop, as another process has the run now; called by the store's thread."""
+        self.inbox.send(Stop(reason))
+
     def _work(self) -> None:
-        tune_thread(COMPUTING_SECONDS)
         try:
             self._train()
         finally:
@@ -196,14 +211,19 @@ class TrainingThread:
                     recording.withdraw()
                     self.recording = None
                 # the last events are stored now, so more of the earlier checkpoints can be removed
-                if self._checkpoints is not None and not self.recording_error:
+                if not self.recording_error:
                     with suppress(OSError):
-                        self._checkpoints.remove_old_files()
+                        self._remove_old_checkpoints()
                 self._checkpoints = None
                 recording.close()
             self._close_range_feeds()
 
+    def _remove_old_checkpoints(self) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.remove_old_files()
+
     def _train(self) -> None:
+        tune_thread(COMPUTING_SECONDS)
         self._reporter.notice("importing", "importing PyTorch")
         try:
             import_torch()

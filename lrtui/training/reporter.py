@@ -21,7 +21,7 @@ class Reporter:
     """
 
     def __init__(self, feed: LiveFeed, *, next_seq: int = 0) -> None:
-        self._feed = feed
+        self.feed = feed
         self._next_seq = next_seq
         # the store's writer thread reports failures, too; the lock costs 0.1 µs per event
         self._lock = threading.Lock()
@@ -47,7 +47,7 @@ class Reporter:
             fields.setdefault("step", self.step)
             if "seconds" not in fields:
                 fields["seconds"] = self.clock.seconds
-            self._feed.publish(event_class(seq=self._next_seq, **fields))
+            self.feed.publish(event_class(seq=self._next_seq, **fields))
             self._next_seq += 1
             self.has_started = self.has_started or event_class is RunStarted
 

@@ -71,11 +71,11 @@ class Stuck:
 def test_a_long_last_step_is_waited_for_with_a_message(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(interpreter_exit, "_latest", [])
+    monkeypatch.setattr(interpreter_exit, "_started", [])
     stuck = Stuck()
     interpreter_exit.stop_at_exit(stuck)
-    interpreter_exit._stop_latest()
+    interpreter_exit._stop_all()
     assert stuck.calls == ["join 0", "the script ended", "join 2.0", "join None"]
     assert "waiting for run #1 to stop (Ctrl-C leaves at once)" in capsys.readouterr().err
-    interpreter_exit._stop_latest()
+    interpreter_exit._stop_all()
     assert len(stuck.calls) == 4, "it is stopped once"

@@ -36,6 +36,7 @@ class Checkpoints:
         is_stored: returns whether the event with this `seq` is on disk; until then an older checkpoint is kept.
         protected: returns the names of files that must stay, such as those that branches start from; None if that is
             not known at the moment.
+        remove: removes a file.
         total_limit_bytes: size of all files above which those of early epochs are removed.
     """
 
@@ -48,11 +49,13 @@ class Checkpoints:
         check_owner: Callable[[], object] = lambda: None,
         is_stored: Callable[[int], bool] = lambda seq: True,
         protected: Callable[[], Collection[str] | None] = tuple,
+        remove: Callable[[Path], object] = lambda path: path.unlink(missing_ok=True),
         total_limit_bytes: int = TOTAL_LIMIT_BYTES,
     ) -> None:
         self._folder, self._every_seconds = folder, every_seconds
         self.check_owner, self._is_stored = check_owner, is_stored
         self._run_uid, self._protected, self._limit = run_uid, protected, total_limit_bytes
+        self._remove = remove
         self._state: TrainingState | None = None
         self._files: list[SavedFile] = []
         self._epoch_ends: list[int] = []
@@ -175,7 +178,7 @@ class Checkpoints:
         protected = self._protected() if removable else ()
         for file in removable:
             if protected is not None and file.path.name not in protected:
-                file.path.unlink(missing_ok=True)
+                self._remove(file.path)
                 self._files.remove(file)
 
     def _warn(self, reporter: Reporter, text: str) -> str:

@@ -1,0 +1,59 @@
+"""The checkpoint files that a worker with files of its own sends to its driver."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import IO
+
+from lrtui.distributed.message import Message, MessageError
+from lrtui.run.checkpoint_name import CHECKPOINT_NAME
+from lrtui.training.checkpoint.files import UNFINISHED
+
+
+class ReceivedFiles:
+    """Writes the files of one run, which come in parts.
+
+    Args:
+        folder: folder of the run's checkpoints.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.error = ""
+        """Why the last file could not be written; empty if it could."""
+        self._file: IO[bytes] | None = None
+
+    def take(self, message: Message) -> None:
+        """Write a part; with the last one the file gets its name.
+
+        Raises:
+            MessageError: if it is no part of a checkpoint.
+        """
+        name, is_last = str(message.body.get("name")), bool(message.body.get("last"))
+        if not CHECKPOINT_NAME.fullmatch(name) or len(message.columns) != 1:
+            raise MessageError(f"not a part of a checkpoint: {name:.40}")
+        path = self.folder / f"{name}{UNFINISHED}"
+        try:
+            if self._file is None and not self.error:
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._file = path.open("wb")
+            if self._file is not None:
+                self._file.write(message.columns[0].data)
+                if is_last:
+                    self._file.flush()
+                    os.fsync(self._file.fileno())
+                    self._file.close()
+                    self._file = None
+                    path.replace(self.folder / name)
+        except OSError as error:
+            self.error = error.strerror or str(error)
+            self.close()
+        if is_last:
+            self.error = ""
+
+    def close(self) -> None:
+        """Forget a file that is not complete."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
