@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
+from lrtui.distributed.rank_connections import Connections, connect
 from lrtui.distributed.torchrun import torchrun_rank
 from lrtui.run.errors import UsageError
 
 LIMIT = timedelta(minutes=10)
 """How long a process waits for the others before the run fails; PyTorch's default of NCCL."""
+
+POLL_SECONDS = 0.1
+"""Seconds between two looks whether the first process of a machine has its data."""
 
 
 class ProcessGroup:
@@ -25,12 +32,27 @@ class ProcessGroup:
         rank: number of this process, from 0.
         world_size: number of processes.
         local_rank: number of this process among those of its machine, from 0.
+        limit: how long to wait for the other processes.
+
+    Raises:
+        RankError: if the processes can't reach each other.
     """
 
-    def __init__(self, rank: int = 0, world_size: int = 1, local_rank: int = 0) -> None:
+    _made = 0
+    """How many groups of several processes this process has made; equal in all of them."""
+
+    def __init__(self, rank: int = 0, world_size: int = 1, local_rank: int = 0, limit: timedelta = LIMIT) -> None:
         self.rank, self.world_size, self.local_rank = rank, world_size, local_rank
-        # objects and commands cross on the CPU, whatever the gradients cross on
-        self._control: Any = dist.new_group(backend="gloo", timeout=LIMIT) if world_size > 1 else None
+        self._control: Any = None
+        self._connections: Connections | None = None
+        self._turns = 0
+        if world_size > 1:
+            # objects cross on the CPU, whatever the gradients cross on
+            self._control = dist.new_group(backend="gloo", timeout=limit)
+            ProcessGroup._made += 1
+            c10d: Any = dist.distributed_c10d
+            self._store = c10d.PrefixStore(f"lrtui/{ProcessGroup._made}", c10d._get_default_store())
+            self._connections = connect(self._store, rank, world_size, limit.total_seconds())
 
     @classmethod
     def of_environment(cls, limit: timedelta = LIMIT) -> ProcessGroup:
@@ -46,7 +68,7 @@ class ProcessGroup:
             # rank 0 decides on the device later; NCCL connects when tensors of a GPU are exchanged first
             has_nccl = torch.cuda.is_available() and dist.is_nccl_available()
             dist.init_process_group("cpu:gloo,cuda:nccl" if has_nccl else "gloo", timeout=limit)
-        return cls(dist.get_rank(), dist.get_world_size(), found.local_rank)
+        return cls(dist.get_rank(), dist.get_world_size(), found.local_rank, limit)
 
     def use_device(self, device: torch.device) -> None:
         """Make this process's GPU the current one of the calling thread, if the run trains on GPUs.
@@ -91,12 +113,19 @@ class ProcessGroup:
         return values
 
     def broadcast(self, value: Any) -> Any:
-        """Return rank 0's value in all processes; it is pickled, and tensors in it have to be on the CPU."""
-        if self.world_size == 1:
+        """Return rank 0's value in all processes; it is pickled, and tensors in it have to be on the CPU.
+
+        Raises:
+            RankError: as for `announce`.
+        """
+        if self._connections is None:
             return value
-        values = [value if self.is_first else None]
-        dist.broadcast_object_list(values, src=0, group=self._control)
-        return values[0]
+        data = io.BytesIO()
+        if self.is_first:
+            # pickle alone can't load a tensor of some types, such as uint32
+            torch.save(value, data)
+        data = io.BytesIO(self._connections.announce(data.getvalue(), is_step=False))
+        return value if self.is_first else torch.load(data, weights_only=False)
 
     def gather(self, value: Any) -> list[Any]:
         """Return the values of all processes by rank in rank 0, and an empty list in the others."""
@@ -105,6 +134,93 @@ class ProcessGroup:
         found: list[Any] | None = [None] * self.world_size if self.is_first else None
         dist.gather_object(value, found, dst=0, group=self._control)
         return found or []
+
+    # -- a run --------------------------------------------------------------------------------------------------------
+
+    def begin_run(self, stop: Callable[[str], object]) -> None:
+        """Start to watch the other processes; all of them call it.
+
+        Args:
+            stop: called in rank 0, in another thread, when a process asks to stop the run, with the reason.
+
+        Raises:
+            RankError: if one has ended.
+        """
+        if self._connections is not None:
+            self._connections.begin_run(stop)
+
+    def end_run(self, error: BaseException | None) -> None:
+        """Let all processes leave the run; the others wait here until rank 0 leaves it.
+
+        Args:
+            error: what failed in this process; None if all leave the run alike.
+        """
+        if self._connections is not None:
+            self._connections.end_run(error)
+
+    def announce(self, message: bytes) -> bytes:
+        """Return rank 0's message in all processes, each of which calls it before a step; rank 0 waits for no other.
+
+        Raises:
+            RankError: a process has failed, or rank 0 has ended the run.
+        """
+        return message if self._connections is None else self._connections.announce(message)
+
+    def go_on_waiting(self) -> None:
+        """Tell the processes that wait for an announcement that rank 0 has nothing to announce for longer.
+
+        Raises:
+            RankError: a process has failed.
+        """
+        if self._connections is not None:
+            self._connections.go_on_waiting()
+
+    def check(self) -> None:
+        """Check that the other processes have not ended, and that rank 0 has not ended the run.
+
+        Raises:
+            RankError: if one has.
+        """
+        if self._connections is not None:
+            self._connections.check()
+
+    def ask_to_stop(self, because: str) -> None:
+        """Ask rank 0 to stop the run, from any process and any thread."""
+        if self._connections is not None:
+            self._connections.ask_to_stop(because)
+
+    def explained(self, error: BaseException) -> BaseException:
+        """Return the error of the process that has failed, if that is the cause of this one; else the error itself."""
+        return error if self._connections is None else self._connections.explained(error)
+
+    def wait_for_turn(self) -> None:
+        """Wait until the first process of this machine calls `pass_turn`: it downloads what the others find.
+
+        Raises:
+            RankError: a process has failed, or rank 0 has ended the run.
+        """
+        if self._connections is None:
+            return
+        self._turns += 1
+        while self.local_rank and not self._store.check([self._turn]):
+            self.check()
+            time.sleep(POLL_SECONDS)
+
+    def pass_turn(self) -> None:
+        """Let the other processes of this machine go on."""
+        if self._connections is not None and not self.local_rank:
+            self._store.set(self._turn, "")
+
+    @property
+    def _turn(self) -> str:
+        return f"turn/{self._turns}/{self.rank - self.local_rank}"
+
+    def close(self) -> None:
+        """Leave the group, after the last run."""
+        if self._connections is not None:
+            self._connections.close()
+            self._connections = None
+            dist.destroy_process_group()
 
 
 ALONE = ProcessGroup()

@@ -24,7 +24,11 @@ class Gate:
         """Whether the other thread has finished."""
         return self._left.is_set()
 
-    def hold(self) -> None:
-        """Block until the other thread has finished; called by the training thread."""
+    def hold(self, seconds: float | None = None) -> bool:
+        """Block until the other thread has finished, at most `seconds`; called by the training thread.
+
+        Returns:
+            Whether the other thread has finished.
+        """
         self._entered.set()
-        self._left.wait()
+        return self._left.wait(seconds)

@@ -31,6 +31,7 @@ from lrtui.schedules.schedule import check_no_fixed_length
 from lrtui.schedules.script import parse_script_line
 from lrtui.training.checkpoint.policy import Checkpoints, Reason
 from lrtui.training.checkpoint.state import TrainingState
+from lrtui.training.commands_of_all import CommandsOfAll
 from lrtui.training.group_settings import group_settings
 from lrtui.training.lr_commands import LrCommands
 from lrtui.training.lr_trial import LrTrial
@@ -85,7 +86,7 @@ class CommandHandler:
         self._lr_commands = LrCommands(
             setup.lr_control, reporter, lambda schedule, _: check_metric(schedule, setup.metric_names)
         )
-        self._inbox, self._reporter = inbox, reporter
+        self._commands, self._reporter = CommandsOfAll(inbox, setup.group), reporter
         self._checkpoints = checkpoints
         self._evaluate, self._range_test = evaluate, range_test
         self._after_the_test: list[Command] = []
@@ -93,10 +94,13 @@ class CommandHandler:
 
     @property
     def has_work(self) -> bool:
-        """Whether a command or a checkpoint is due before the next step."""
-        has_commands = len(self._inbox) > 0 or len(self._after_the_test) > 0
+        """Whether a command or a checkpoint is due before the next step, in all processes alike; called once before
+        each.
+        """
         step = self._reporter.step
-        return has_commands or self._state.pending.is_due(step) or self._checkpoints.is_due(step)
+        # first, since all processes exchange it
+        is_asked = self._commands.is_any(len(self._after_the_test) > 0 or self._checkpoints.is_due(step))
+        return is_asked or self._state.pending.is_due(step)
 
     def handle(self, during: EvalTrigger | None = None) -> None:
         """Carry out all commands that are due; while paused, block until one ends the pause.
@@ -120,10 +124,10 @@ class CommandHandler:
             if self._paused and during != "on demand":
                 self._reporter.clock.pause()
                 with caller_random_states():
-                    self._inbox.wait()
+                    self._commands.wait()
             else:
                 self._reporter.clock.resume()
-                if self._checkpoints.is_due(self._reporter.step):
+                if self._commands.agree(self._checkpoints.is_due(self._reporter.step)):
                     self._save("time")
                 return
 
@@ -138,7 +142,7 @@ class CommandHandler:
                 return replace(command, id=""), scripted
         if during is None and self._after_the_test:
             return self._after_the_test.pop(0), False
-        return self._inbox.take(), False
+        return self._commands.take(), False
 
     def _save(self, reason: Reason, command_id: str = "") -> str | None:
         self._has_changed = False
@@ -193,7 +197,7 @@ class CommandHandler:
             return
         self._reporter.clock.pause()
         with caller_random_states():
-            gate.hold()
+            self._commands.hold(gate)
 
     def _pause_or_resume(self, command: Command) -> None:
         pause = isinstance(command, Pause)

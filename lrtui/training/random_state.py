@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from lrtui.distributed.process_group import ProcessGroup
+
 RandomStates = dict[str, Any]
 """The states of all random generators, as tensors and plain values."""
 
@@ -89,6 +91,23 @@ def set_random_states(states: RandomStates, generators: Sequence[torch.Generator
         # the shape of a generator's state depends on the device
         if generator.get_state().shape == state.shape:
             generator.set_state(state)
+
+
+def share_random_states(group: ProcessGroup, generators: Sequence[torch.Generator] = ()) -> None:
+    """Give all processes the random states of rank 0, that of its GPU included.
+
+    Args:
+        generators: others, such as a data loader's.
+    """
+    if group.world_size == 1:
+        return
+    current = torch.cuda.current_device() if _uses_cuda() else 0
+    states = random_states(generators)
+    of_gpu = states["cuda"][current : current + 1]
+    of_first, of_first_gpu = group.broadcast(({**states, "cuda": []}, of_gpu))
+    set_random_states(of_first, generators)
+    for state in of_first_gpu:
+        torch.cuda.set_rng_state(state, current)
 
 
 _callers: list[RandomStates] = []

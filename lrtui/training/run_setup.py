@@ -110,10 +110,12 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None, group: ProcessGrou
     """
     check_trainable(parse_schedule(spec.schedule))  # refused before the data is loaded
     device = choose_device(spec.device)
+    group.use_device(device)
     check_flags(parse_optimizer(spec.optimizer), device.type)
     user_task = UserTask(task or find_task(spec.task, spec.seed), spec.task)
     user_task.provide({"device": device, "seed": spec.seed}, say)
     order = torch.Generator()
+    group.wait_for_turn()
     seed_everything(spec.seed)  # a task may split its data randomly
     source = user_task.prepare(DataRequest(spec.data_dir, spec.train_samples, spec.test_samples), say)
     most_batches = None if spec.max_steps is None else spec.max_steps * spec.accumulate
@@ -138,6 +140,8 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None, group: ProcessGrou
     # again, so that the same seed gives the same weights whatever was drawn for the data
     seed_everything(spec.seed)
     model = user_task.model().to(device)
+    # the model, too, may be downloaded
+    group.pass_turn()
     user_task.move_modules(device)
     if not model.training:
         model.train()  # pretrained ones often come in evaluation mode

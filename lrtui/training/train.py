@@ -50,25 +50,29 @@ def train(
     """
     checkpoints = checkpoints or Checkpoints()
     loop: Loop | None = None
+    failure: BaseException | None = None
 
     def say(text: str) -> None:
         reporter.notice("data", text)
         # ends a download; once the loop runs it handles Stop itself
         if loop is None:
-            _stop_if_asked(inbox)
+            _stop_if_asked(inbox, group)
 
     try:
+        group.begin_run(lambda because: inbox.send(Stop(because)))
         resumed = None
-        if resume_point is not None:
+        if resume_point is not None and group.is_first:
             resumed = read_resume_point(resume_point)
             resumed.check_changes()
+        spec, resumed = group.broadcast((spec, resumed))
+        if resumed is not None:
             reporter.resume_at(resumed.checkpoint.step, resumed.checkpoint.seconds)
             if not resumed.is_branch:
                 checkpoints.resume_from(resumed.checkpoint)
         setup = set_up(spec, say, task, group)
         if resumed is not None:
             setup = resumed.resumed_setup(setup)
-        _stop_if_asked(inbox)
+        _stop_if_asked(inbox, group)
         loop = Loop(setup, inbox, reporter, checkpoints, resumed)
         # frees the memory of the checkpoint, which is as large as the model and its optimizer
         del resumed
@@ -79,20 +83,25 @@ def train(
         try:
             checkpoints.check_owner()
         except StoreError as error:
+            failure = error
             finish_run(inbox, reporter, "failed", str(error), command_id=stop.command_id)
             return error
         finish_run(inbox, reporter, "stopped", command_id=stop.command_id)
     except Diverged:
         reporter.notice("not-finite", _describe_divergence(reporter.step - 1, setup.optimizer), level="error")
         finish_run(inbox, reporter, "diverged")
-    except LrtuiError as error:
-        finish_run(inbox, reporter, "failed", str(error))
-        return error
     except (Exception, SystemExit, KeyboardInterrupt) as error:
         # a model, a data set or a device can raise anything; it ends this run and is shown
-        finish_run(inbox, reporter, "failed", describe_exception(error))
+        failure = group.explained(error)
+        if isinstance(failure, LrtuiError):
+            finish_run(inbox, reporter, "failed", str(failure))
+            # the other processes leave it to rank 0 to report it
+            return failure if group.is_first else None
+        finish_run(inbox, reporter, "failed", describe_exception(failure))
     else:
         finish_run(inbox, reporter, "done")
+    finally:
+        group.end_run(failure)
     return None
 
 
@@ -107,7 +116,9 @@ def _describe_divergence(step: int, optimizer: torch.optim.Optimizer) -> str:
     )
 
 
-def _stop_if_asked(inbox: Inbox) -> None:
+def _stop_if_asked(inbox: Inbox, group: ProcessGroup) -> None:
     """Leave if the user stopped the run while its data was being loaded; other commands stay in the inbox."""
-    if (stop := inbox.find(Stop)) is not None:
+    if group.is_first and (stop := inbox.find(Stop)) is not None:
+        # torchrun stops the processes when one of them has failed
+        group.check()
         raise StopRequested(stop.id)

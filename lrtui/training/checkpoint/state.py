@@ -17,7 +17,7 @@ from lrtui.training.device import describe_device
 from lrtui.training.optimizer_modes import OptimizerModes
 from lrtui.training.pending_commands import PendingCommands
 from lrtui.training.progress import Progress
-from lrtui.training.random_state import RandomStates, random_states, set_random_states
+from lrtui.training.random_state import RandomStates, random_states, set_random_states, share_random_states
 from lrtui.training.reporter import Reporter
 from lrtui.training.run_setup import RunSetup
 from lrtui.training.task_state import UnsavedParts, load_state, saved_state
@@ -41,6 +41,7 @@ class TrainingState:
         gradient_scaler: torch.amp.GradScaler,
         pending: PendingCommands,
     ) -> None:
+        share_random_states(setup.group, setup.train.generators)
         self._random_at_start = random_states(setup.train.generators)
         self.progress = Progress(self._random_at_start)
         self.pending = pending
@@ -103,6 +104,7 @@ class TrainingState:
 
     def start_next_epoch(self, seconds: float) -> None:
         """Move to the next epoch; `seconds` are those of the run's clock."""
+        share_random_states(self._setup.group, self._setup.train.generators)
         self.progress.start_next_epoch(seconds, self._random_states())
 
     @property
@@ -176,6 +178,7 @@ class TrainingState:
         self._unsaved.names = list(checkpoint.unsaved)
         self._lacks_workers, self._lacks_stream = self.progress.epoch > 1, True
         set_random_states(checkpoint.random, setup.train.generators)
+        share_random_states(setup.group, setup.train.generators)
 
     def _random_states(self) -> RandomStates:
         return random_states(self._setup.train.generators)
