@@ -28,13 +28,14 @@ def ingest(folder: Path, steps: int) -> float:
     from lrtui.run.spec import RunSpec
     from lrtui.store import run_rows
     from lrtui.store.recorder import Recorder
-    from lrtui.store.rows import BlockBuilder, RowMaker
+    from lrtui.store.rows import RowMaker
+    from lrtui.store.step_rows import BlockSummaries
     from lrtui.store.writer import Writer
 
     spec = RunSpec(epochs=steps // 1000 or 1)
     writer = Writer(folder, lambda text: print(text, file=sys.stderr))
     run = writer.call(lambda connection: run_rows.insert(connection, spec, {}))
-    recorder = Recorder(run, writer, RowMaker(run, BlockBuilder()), lambda _: None)
+    recorder = Recorder(run, writer, RowMaker(run, BlockSummaries()), lambda _: None)
     writer.add(recorder)
     start_time = time.perf_counter()
     start = {"device": "cpu", "torch_threads": 2, "data": {}, "parameter_count": 1, "batches_per_epoch": 1000}

@@ -21,7 +21,8 @@ from lrtui.store import run_rows
 from lrtui.store.location import DATABASE
 from lrtui.store.reader import checkpoint_folder, read_at_once
 from lrtui.store.recorder import Recorder, taken_text
-from lrtui.store.rows import BlockBuilder, RowMaker
+from lrtui.store.rows import RowMaker
+from lrtui.store.step_rows import BlockSummaries
 from lrtui.store.writer import Report, Writer
 from lrtui.training.checkpoint.files import UID_PREFIX, SavedFile, belongs_to, saved_files, set_aside
 from lrtui.training.checkpoint.policy import Checkpoints
@@ -130,7 +131,7 @@ class Recording:
             seconds,
             report,
         )
-        recorder = Recorder(run, writer, RowMaker(run, BlockBuilder()), receive, owner=owner, lose=lose)
+        recorder = Recorder(run, writer, RowMaker(run, BlockSummaries()), receive, owner=owner, lose=lose)
         recording = cls(writer, recorder, report, uid)
         # ids are never used twice, so checkpoints there belong to a database that was deleted
         recording._set_aside(saved_files(recording.checkpoints))

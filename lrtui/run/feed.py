@@ -55,6 +55,23 @@ class StepBlock:
             metrics=self._metrics(index) if self.metrics else NO_METRICS,
         )
 
+    def part(self, start: int, end: int) -> StepBlock:
+        """Return the steps from one index to another as a block; its arrays are views."""
+        if start == 0 and end == len(self):
+            return self
+        cut = slice(start, end)
+        return StepBlock(
+            first_step=self.first_step + start,
+            seqs=self.seqs[cut],
+            epochs=self.epochs[cut],
+            batches=self.batches[cut],
+            seconds=self.seconds[cut],
+            loss=self.loss[cut],
+            lrs=tuple(lrs[cut] for lrs in self.lrs),
+            metrics={name: values[cut] for name, values in self.metrics.items()},
+            added={group: index - start for group, index in self.added.items() if index > start},
+        )
+
     def _metrics(self, index: int) -> dict[str, float]:
         values = {name: float(column[index]) for name, column in self.metrics.items()}
         return {name: value for name, value in values.items() if not math.isnan(value)}

@@ -157,11 +157,11 @@ class LogFeed:
         begin = start
         for place, event in contents.events[first:last]:
             if place + 1 > begin:
-                items.append(_part(whole, begin - start, place + 1 - start))
+                items.append(whole.part(begin - start, place + 1 - start))
                 begin = place + 1
             items.append(event)
         if begin < end:
-            items.append(_part(whole, begin - start, end - start))
+            items.append(whole.part(begin - start, end - start))
         return items
 
 
@@ -179,20 +179,4 @@ def _block(contents: LogContents, start: int, end: int) -> StepBlock:
         loss=contents.loss.dense(start, end),
         lrs=tuple(lrs.dense(start, end) for lrs in contents.lrs),
         metrics={name: values.dense(start, end) for name, values in contents.metrics.items()},
-    )
-
-
-def _part(block: StepBlock, start: int, end: int) -> StepBlock:
-    if start == 0 and end == len(block):
-        return block
-    part = slice(start, end)
-    return StepBlock(
-        first_step=block.first_step + start,
-        seqs=block.seqs[part],
-        epochs=block.epochs[part],
-        batches=block.batches[part],
-        seconds=block.seconds[part],
-        loss=block.loss[part],
-        lrs=tuple(lrs[part] for lrs in block.lrs),
-        metrics={name: values[part] for name, values in block.metrics.items()},
     )

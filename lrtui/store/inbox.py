@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +40,14 @@ Key = int | str
 """Identifies a sent command: its row in the table, or its id in a file."""
 
 
+def sent_commands(connection: sqlite3.Connection) -> dict[int, list[tuple[int, str]]]:
+    """Return the id and the text of all commands that no process has taken, by run, the oldest first."""
+    found: dict[int, list[tuple[int, str]]] = {}
+    for run, key, text in connection.execute("SELECT run, id, command FROM inbox WHERE taken IS NULL ORDER BY id"):
+        found.setdefault(run, []).append((key, text))
+    return found
+
+
 class InboxReader:
     """Reads what other processes sent to one run, and writes the answers; used by the writer's thread."""
 
@@ -55,12 +64,20 @@ class InboxReader:
         """Whether there is something to write."""
         return bool(self._taken or self._answers)
 
-    def take(self, connection: sqlite3.Connection, folder: Path, run: int) -> list[Command]:
-        """Return the commands that have come since the last call."""
-        self._files = self._files or CommandFiles(folder, run)
-        query = "SELECT id, command FROM inbox WHERE run = ? AND taken IS NULL ORDER BY id"
-        # of both kinds: what is a network file system for the sender may be a local one here
-        waiting: list[tuple[Key, str]] = [*connection.execute(query, (run,)), *self._files.waiting()]
+    def take(
+        self, folder: Path, run: int, sent: Sequence[tuple[int, str]], *, with_files: bool = True
+    ) -> list[Command]:
+        """Return the commands that have come since the last call.
+
+        Args:
+            sent: those in the database that no process has taken, as `sent_commands` returns them.
+            with_files: whether to look for commands in files, too.
+        """
+        waiting: list[tuple[Key, str]] = [*sent]
+        if with_files:
+            # of both kinds: what is a network file system for the sender may be a local one here
+            self._files = self._files or CommandFiles(folder, run)
+            waiting += self._files.waiting()
         new = [(key, text) for key, text in waiting if key not in self._known]
         trusted = bool(new) and only_owner_can_write(folder)
         commands = []

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from lrtui.run.commands import Command
 from lrtui.run.events import Event, RunFinished, RunStarted, StepDone
+from lrtui.run.feed import StepBlock
 from lrtui.store.inbox import InboxReader
 from lrtui.store.rows import RowMaker, Rows
-from lrtui.store.run_rows import owner_of
 
 if TYPE_CHECKING:
     from lrtui.store.writer import Writer
@@ -75,16 +75,16 @@ class Recorder:
         self.dropped = 0
         """Events that were dropped because the memory bound was reached."""
         self._writer, self._maker, self._reopen = writer, maker, reopen
-        self._events: deque[Event] = deque()
-        self._published = self._written = 0
+        self._events: deque[Event | StepBlock] = deque()
+        self._published = self._written = self._taken_in = 0
         self._has_started = self._has_ended = self._failing = False
         self._progress = threading.Condition()
 
-    def publish(self, event: Event) -> None:
-        """Take an event; neither blocks nor raises."""
-        self._published += 1
+    def publish(self, event: Event | StepBlock) -> None:
+        """Take an event, or a block of steps, which counts as that many events; neither blocks nor raises."""
+        self._published += len(event) if isinstance(event, StepBlock) else 1
         self._events.append(event)
-        if not isinstance(event, StepDone):
+        if not isinstance(event, StepDone | StepBlock):
             self._has_started = self._has_started or isinstance(event, RunStarted)
             self._has_ended = self._has_ended or isinstance(event, RunFinished)
             # readers in other processes see these immediately; steps are written a few times a second
@@ -113,11 +113,9 @@ class Recorder:
         """Whether a resumed run has started whose row is not prepared yet."""
         return self._maker is None and self._has_started
 
-    def reopen(self, connection: sqlite3.Connection) -> Callable[[], None] | None:
-        """Prepare the row of a resumed run; return a function to call after the commit, or None if the run is lost."""
+    def reopen(self, connection: sqlite3.Connection) -> Callable[[], None]:
+        """Prepare the row of a resumed run; return a function to call after the commit."""
         assert self._reopen is not None
-        if not self.check_owner(connection):
-            return None
         maker = self._reopen(connection)
 
         def note_committed() -> None:
@@ -125,39 +123,64 @@ class Recorder:
 
         return note_committed
 
-    def take_in(self, most: int) -> None:
-        """Make rows of at most `most` of the published events."""
+    def take_in(self, most: int) -> int:
+        """Make rows of published events until they are at least `most`, or all; return how many they are."""
         if self.lost:
             self._forget()
-            return
+            return 0
         if self._maker is None:
-            if self._has_ended and not self._has_started:
-                self.is_refused = self.release is not None
-                if not self.is_refused:
-                    self._forget()
-            elif len(self._events) > MAX_HELD_EVENTS:
-                self.dropped += len(self._events)
-                self._events.clear()
-            return
-        events = [self._events.popleft() for _ in range(min(most, len(self._events)))]
-        if not events:
-            return
-        for event in events:
+            self._hold_back()
+            return 0
+        taken: list[Event | StepBlock] = []
+        count = 0
+        while self._events and count < most:
+            item = self._events.popleft()
+            taken.append(item)
+            if isinstance(item, StepBlock):
+                count += len(item)
+                continue
+            count += 1
             # nearly all events are steps, and answer nothing
-            if not isinstance(event, StepDone):
-                self.commands.note_answer(event)
-                self.finished = self.finished or isinstance(event, RunFinished)
-        room = MAX_HELD_EVENTS - sum(rows.event_count for rows in self.held)
-        fitting = events[: max(0, room)]
-        if self.dropped or len(fitting) < len(events):
-            # steps after a gap are useless, but the run's outcome is not
-            fitting = [] if self.dropped else fitting
-            fitting += [event for event in events[len(fitting) :] if isinstance(event, RunFinished)]
-            self.dropped += len(events) - len(fitting)
+            if not isinstance(item, StepDone):
+                self.commands.note_answer(item)
+                self.finished = self.finished or isinstance(item, RunFinished)
+        if not taken:
+            return 0
+        self._taken_in += count
+        fitting, fit = self._fitting(taken)
+        self.dropped += count - fit
         if fitting:
             if not self.dropped:
-                self._held_seq = fitting[-1].seq
+                self._held_seq = _last_seq(fitting[-1])
             self.held.append(self._maker.make(fitting))
+        return count
+
+    def _hold_back(self) -> None:
+        """Deal with the events of a resumed run whose row is not prepared."""
+        if self._has_ended and not self._has_started:
+            self.is_refused = self.release is not None
+            if not self.is_refused:
+                self._forget()
+        elif (count := self._published - self._taken_in) > MAX_HELD_EVENTS:
+            self.dropped += count
+            self._taken_in += count
+            self._events.clear()
+
+    def _fitting(self, taken: list[Event | StepBlock]) -> tuple[list[Event | StepBlock], int]:
+        """Return those that may be held in memory, and how many events they are."""
+        room = MAX_HELD_EVENTS - sum(rows.event_count for rows in self.held)
+        fitting: list[Event | StepBlock] = []
+        fit = 0
+        for item in taken:
+            size = len(item) if isinstance(item, StepBlock) else 1
+            # steps after a gap are useless, but the run's outcome is not
+            if isinstance(item, RunFinished) or (not self.dropped and size <= room):
+                fitting.append(item)
+                fit += size
+                room -= size
+            else:
+                room = 0
+        return fitting, fit
 
     def released(self) -> None:
         """Note that the run of a refused resume was given back."""
@@ -170,15 +193,20 @@ class Recorder:
         self._forget()
         self._lose(reason)
 
-    def check_owner(self, connection: sqlite3.Connection) -> bool:
-        """Return whether this recording may write the run."""
-        if self.owner and not self.lost and (owner := owner_of(connection, self.run)) != self.owner:
+    def check_owner(self, owner: str | None) -> bool:
+        """Return whether this recording may write the run.
+
+        Args:
+            owner: token of its owner in the store; None if the run was deleted.
+        """
+        if self.owner and not self.lost and owner != self.owner:
             self.note_lost(deleted_text(self.run) if owner is None else taken_text(self.run))
         return not self.lost
 
     def _forget(self) -> None:
         self._events.clear()
         self.held.clear()
+        self._taken_in = self._published
         self.finished = self.finished or self._has_ended
         with self._progress:
             self._written = self._published
@@ -216,3 +244,7 @@ class Recorder:
     def has_more(self) -> bool:
         """Whether there is something to write."""
         return bool(self._events or self.held)
+
+
+def _last_seq(item: Event | StepBlock) -> int:
+    return int(item.seqs[-1]) if isinstance(item, StepBlock) else item.seq

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,11 @@ from lrtui.run.events import (
     RunFinished,
     RunStarted,
     ScheduleSwitched,
-    StepDone,
 )
-from lrtui.run.minmax_pyramid import BLOCK
+from lrtui.run.feed import FeedItem, StepBlock
 from lrtui.run.spec import RunSpec
+from lrtui.run.step_blocks import in_blocks
+from lrtui.store.step_rows import BlockSummaries, batch_rows, columns_of, group_lr_rows, metric_rows
 
 COLUMNS = {
     "batches": "run, seq, step, epoch, batch, seconds, loss, finite, lr",
@@ -33,74 +35,44 @@ COLUMNS = {
     "blocks": "run, series, block, low, high, sum, count",
     "events": "run, seq, step, seconds, kind, body",
 }
-"""The tables of a run, each with the columns that its rows have."""
+"""The tables of a run, each with the columns that its rows have. SQLite stores a NaN in a row as NULL."""
+
+STEPS_AT_ONCE = 20_000
+"""Maximum number of steps of a block that is made from single ones."""
+
+Row = tuple[Any, ...]
 
 
 @dataclass(slots=True)
 class Rows:
-    """Rows to be written in one transaction.
+    """Rows of one run, to be written in one transaction.
 
     Args:
-        tables: rows by table.
-        summary: new column values for the run's row (`epochs` goes into its column `spec`).
+        run: its id.
+        steps: steps in columns, which take a tenth of the memory that their rows would.
+        blocks: rows of the table `blocks`, without the run.
+        events: rows of the table `events`, without the run.
+        summary: new column values for the run's row (`settings` go into its column `spec`).
         event_count: number of events they were made from.
     """
 
-    tables: dict[str, list[tuple[Any, ...]]] = field(default_factory=lambda: {table: [] for table in COLUMNS})
+    run: int
+    steps: list[StepBlock] = field(default_factory=list)
+    blocks: list[Row] = field(default_factory=list)
+    events: list[Row] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
     event_count: int = 0
 
-
-LR_SERIES = "lr "
-"""Prefix of a parameter group's number in the column `series` of the table `blocks`."""
-
-METRIC_SERIES = "metric "
-"""Prefix of a metric's name in the column `series` of the table `blocks`."""
-
-StepValues = Mapping[int | str, float]
-"""Values of a step: the lrs by parameter group, the metrics by name."""
-
-
-def series_of_step(seconds: float, loss: float, values: StepValues) -> dict[str, float]:
-    """Return all values of a step by their series in the table of blocks."""
-    series = {"seconds": seconds, "loss": loss}
-    for name, value in values.items():
-        series[LR_SERIES + str(name) if isinstance(name, int) else METRIC_SERIES + name] = value
-    return series
-
-
-class BlockBuilder:
-    """Summarizes the steps of one run, BLOCK at a time.
-
-    Args:
-        done: steps summarized before, a multiple of BLOCK.
-    """
-
-    def __init__(self, done: int = 0) -> None:
-        self._next = done // BLOCK
-        self._open: list[dict[str, float]] = []
-
-    def add(self, step: dict[str, float]) -> list[tuple[Any, ...]]:
-        """Add a step's values by series; return the rows (series, block, low, high, sum, count) of a full block."""
-        self._open.append(step)
-        if len(self._open) < BLOCK:
-            return []
-        names = sorted({name for each in self._open for name in each})
-        rows = [
-            (name, self._next, *_block_summary([each.get(name, math.nan) for each in self._open])) for name in names
-        ]
-        self._open.clear()
-        self._next += 1
-        return rows
-
-
-def _block_summary(values: list[float]) -> tuple[float | None, float | None, float, int]:
-    array = np.asarray(values)
-    finite = array[np.isfinite(array)]
-    if not len(finite):
-        return None, None, 0.0, 0
-    with np.errstate(over="ignore"):
-        return float(finite.min()), float(finite.max()), float(finite.sum()), len(finite)
+    def of_table(self, table: str) -> Iterable[Row]:
+        """Return the rows of one of the tables."""
+        match table:
+            case "batches":
+                return chain.from_iterable(batch_rows(self.run, block) for block in self.steps)
+            case "group_lrs":
+                return chain.from_iterable(group_lr_rows(self.run, block) for block in self.steps if len(block.lrs) > 1)
+            case "step_metrics":
+                return chain.from_iterable(metric_rows(self.run, block) for block in self.steps if block.metrics)
+        return ((self.run, *row) for row in (self.blocks if table == "blocks" else self.events))
 
 
 def _length_settings(spec: RunSpec) -> dict[str, int | None]:
@@ -108,77 +80,56 @@ def _length_settings(spec: RunSpec) -> dict[str, int | None]:
     return {"epochs": spec.epochs, "max_steps": spec.max_steps, "train_samples": spec.train_samples}
 
 
-def nan_as_null(value: float) -> float | None:
-    """Return the number as SQLite stores it: infinity as it is, NaN as NULL."""
-    return None if math.isnan(value) else value
-
-
 class RowMaker:
     """Makes rows from one run's events, in their order; used by the writer's thread.
 
     Args:
         run: its id.
-        builder: continues the run's blocks.
+        summaries: continues the run's blocks.
         best_accuracy: best accuracy of a resumed run so far.
     """
 
-    def __init__(self, run: int, builder: BlockBuilder, best_accuracy: float | None = None) -> None:
-        self._run, self._builder, self._best = run, builder, best_accuracy
+    def __init__(self, run: int, summaries: BlockSummaries, best_accuracy: float | None = None) -> None:
+        self._run, self._summaries, self._best = run, summaries, best_accuracy
         self._spec: RunSpec | None = None
         self._has_every_loss = True
-        self._last_loss = math.nan
 
-    def make(self, events: Iterable[Event]) -> Rows:
-        """Return the rows of these events."""
-        rows = Rows()
-        last: StepDone | None = None
-        for event in events:
-            rows.event_count += 1
-            if isinstance(event, StepDone):
-                last = event
-                if self._has_every_loss or not math.isnan(event.loss):
-                    self._last_loss = event.loss
-                self._add_step(event, rows)
-                continue
-            body = event_to_json(event, exact=True)
-            for column in ("event", "seq", "step", "seconds"):
-                del body[column]
-            rows.tables["events"].append(
-                (self._run, event.seq, event.step, event.seconds, kind_of(event), json.dumps(body, allow_nan=False))
-            )
-            self._summarize(event, rows.summary)
-        if last is not None:
-            rows.summary |= {
-                "step": last.step + 1,
-                "epoch": last.epoch,
-                "seconds": max(last.seconds, rows.summary.get("seconds", 0.0)),
-            }
-            if self._has_every_loss or not math.isnan(self._last_loss):
-                rows.summary["loss"] = nan_as_null(self._last_loss)
+    def make(self, items: Iterable[FeedItem]) -> Rows:
+        """Return the rows of these events, of which steps may be single or in blocks."""
+        rows = Rows(self._run)
+        for item in in_blocks(items, STEPS_AT_ONCE):
+            if isinstance(item, StepBlock):
+                rows.event_count += len(item)
+                rows.steps.append(item)
+                rows.blocks += self._summaries.add(columns_of(item), len(item))
+            elif isinstance(item, Event):
+                rows.event_count += 1
+                body = event_to_json(item, exact=True)
+                for column in ("event", "seq", "step", "seconds"):
+                    del body[column]
+                rows.events.append(
+                    (item.seq, item.step, item.seconds, kind_of(item), json.dumps(body, allow_nan=False))
+                )
+                self._summarize(item, rows.summary)
+        if rows.steps:
+            self._summarize_steps(rows.steps, rows.summary)
         return rows
 
-    def _add_step(self, event: StepDone, rows: Rows) -> None:
-        rows.tables["batches"].append(
-            (
-                self._run,
-                event.seq,
-                event.step,
-                event.epoch,
-                event.batch,
-                event.seconds,
-                nan_as_null(event.loss),
-                int(math.isfinite(event.loss)),
-                nan_as_null(event.lrs[0]),
-            )
-        )
-        values: dict[int | str, float] = dict(enumerate(event.lrs))
-        values.update((name, value) for name, value in event.metrics.items())
-        for name, value in values.items():
-            if name != 0 and (isinstance(name, int) or not math.isnan(value)):
-                table = "group_lrs" if isinstance(name, int) else "step_metrics"
-                rows.tables[table].append((self._run, event.seq, name, nan_as_null(value)))
-        completed = self._builder.add(series_of_step(event.seconds, event.loss, values))
-        rows.tables["blocks"] += ((self._run, *row) for row in completed)
+    def _summarize_steps(self, blocks: Sequence[StepBlock], summary: dict[str, Any]) -> None:
+        last = blocks[-1]
+        summary |= {
+            "step": last.first_step + len(last),
+            "epoch": int(last.epochs[-1]),
+            "seconds": max(float(last.seconds[-1]), summary.get("seconds", 0.0)),
+        }
+        if self._has_every_loss:
+            summary["loss"] = float(last.loss[-1])
+            return
+        for block in reversed(blocks):
+            known = np.flatnonzero(~np.isnan(block.loss))
+            if len(known):
+                summary["loss"] = float(block.loss[known[-1]])
+                return
 
     def _summarize(self, event: Event, summary: dict[str, Any]) -> None:
         summary["seconds"] = event.seconds
@@ -201,8 +152,7 @@ class RowMaker:
                 if event.resumed_from is None:
                     summary["schedule"] = event.spec.schedule
             case EvalDone() if not event.averaged:
-                loss = None if event.loss is None else nan_as_null(event.loss)
-                summary |= {"test_loss": loss, "accuracy": event.accuracy}
+                summary |= {"test_loss": event.loss, "accuracy": event.accuracy}
                 accuracy = -math.inf if event.accuracy is None else event.accuracy
                 if math.isfinite(accuracy) and (self._best is None or accuracy > self._best):
                     self._best = accuracy

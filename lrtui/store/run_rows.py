@@ -10,20 +10,30 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from importlib import metadata
+from itertools import chain
+from typing import Any, get_args
+
+import numpy as np
 
 from lrtui.run.errors import UsageError
 from lrtui.run.event_json import plain
+from lrtui.run.events import Outcome
 from lrtui.run.minmax_pyramid import BLOCK
 from lrtui.run.spec import RunSpec
 from lrtui.store.command_files import forget_commands
 from lrtui.store.liveness import this_process
 from lrtui.store.reader import database_path, refuse_live, reload
-from lrtui.store.rows import COLUMNS, BlockBuilder, RowMaker, Rows, series_of_step
+from lrtui.store.rows import COLUMNS, RowMaker, Rows
+from lrtui.store.step_rows import LR_SERIES, METRIC_SERIES, BlockSummaries
 from lrtui.store.store_feed import step_values
 
 GIT_SECONDS = 2.0
+
+ENDED = get_args(Outcome)
+"""States of a run that has ended."""
 
 
 def insert(
@@ -78,6 +88,7 @@ def insert(
     return cursor.lastrowid
 
 
+@cache
 def versions() -> dict[str, str]:
     """Return the versions of Python, lrtui, torch and numpy, without importing them."""
     found = {"python": platform.python_version()}
@@ -101,33 +112,45 @@ def git_commit() -> str | None:
     return done.stdout.strip() or None if done.returncode == 0 else None
 
 
-def write(connection: sqlite3.Connection, run: int, held: Iterable[Rows]) -> None:
-    """Write rows of a run."""
-    for rows in held:
-        for table, names in COLUMNS.items():
-            places = ", ".join("?" * len(names.split(", ")))
-            connection.executemany(f"INSERT INTO {table} ({names}) VALUES ({places})", rows.tables[table])
-        if rows.summary:
-            columns = dict(rows.summary)
-            for name, value in columns.pop("settings", {}).items():
-                connection.execute(
-                    "UPDATE runs SET spec = json_set(spec, ?, ?) WHERE id = ?", (f"$.{name}", value, run)
-                )
-            if columns:
-                update(connection, run, **columns)
-            if rows.summary.get("state") in ("done", "stopped", "failed", "diverged"):
-                update(connection, run, finished=time.time())
+def write(connection: sqlite3.Connection, held: Sequence[Rows]) -> None:
+    """Write rows of any number of runs; those of one run are in their order."""
+    for table, names in COLUMNS.items():
+        places = ", ".join("?" * len(names.split(", ")))
+        rows = chain.from_iterable(each.of_table(table) for each in held)
+        connection.executemany(f"INSERT INTO {table} ({names}) VALUES ({places})", rows)
+    summaries: dict[int, dict[str, Any]] = {}
+    for each in held:
+        summary = dict(each.summary)
+        for name, value in summary.pop("settings", {}).items():
+            connection.execute(
+                "UPDATE runs SET spec = json_set(spec, ?, ?) WHERE id = ?", (f"$.{name}", value, each.run)
+            )
+        if summary.get("state") in ENDED:
+            summary["finished"] = time.time()
+        summaries.setdefault(each.run, {}).update(summary)
+    # one statement for all runs that have the same new values
+    by_columns: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
+    for run, summary in summaries.items():
+        if summary:
+            by_columns.setdefault(tuple(summary), []).append((*summary.values(), run))
+    for columns, values in by_columns.items():
+        connection.executemany(_update(columns), values)
 
 
 def update(connection: sqlite3.Connection, run: int, **values: object) -> None:
     """Set columns of a run's row."""
-    columns = ", ".join(f"{name} = ?" for name in values)
-    connection.execute(f"UPDATE runs SET {columns} WHERE id = ?", (*values.values(), run))
+    connection.execute(_update(values), (*values.values(), run))
 
 
-def write_heartbeat(connection: sqlite3.Connection, run: int) -> None:
-    """Write a heartbeat: the run's process is alive."""
-    update(connection, run, heartbeat=time.time())
+def _update(columns: Iterable[str]) -> str:
+    return f"UPDATE runs SET {', '.join(f'{name} = ?' for name in columns)} WHERE id = ?"
+
+
+def write_heartbeats(connection: sqlite3.Connection, runs: Iterable[int]) -> None:
+    """Write a heartbeat of runs: their process is alive."""
+    connection.execute(
+        "UPDATE runs SET heartbeat = ? WHERE id IN (SELECT value FROM json_each(?))", (time.time(), json.dumps([*runs]))
+    )
 
 
 def claim_run(connection: sqlite3.Connection, run: int, seen_owner: str, owner: str) -> dict[str, object]:
@@ -175,10 +198,10 @@ def release_run(connection: sqlite3.Connection, run: int, before: Mapping[str, o
     update(connection, run, resuming=0, **before)
 
 
-def owner_of(connection: sqlite3.Connection, run: int) -> str | None:
-    """Return the token of the run's owner; None if the run was deleted."""
-    row = connection.execute("SELECT owner FROM runs WHERE id = ?", (run,)).fetchone()
-    return None if row is None else str(row[0])
+def owners_of(connection: sqlite3.Connection, runs: Iterable[int]) -> dict[int, str]:
+    """Return the token of each run's owner, by run; a run that was deleted is left out."""
+    query = "SELECT id, owner FROM runs WHERE id IN (SELECT value FROM json_each(?))"
+    return {run: str(owner) for run, owner in connection.execute(query, (json.dumps([*runs]),))}
 
 
 def reopen_run(connection: sqlite3.Connection, run: int, step: int, seq: int) -> RowMaker:
@@ -228,12 +251,12 @@ def reopen_run(connection: sqlite3.Connection, run: int, step: int, seq: int) ->
     return RowMaker(run, _reopen_blocks(connection, run, step), best_accuracy)
 
 
-def _reopen_blocks(connection: sqlite3.Connection, run: int, step: int) -> BlockBuilder:
-    """Delete the blocks that reach beyond this step, and return a builder with the steps of the open block."""
+def _reopen_blocks(connection: sqlite3.Connection, run: int, step: int) -> BlockSummaries:
+    """Delete the blocks that reach beyond this step; return summaries that continue with the steps of the open one."""
     (first_step,) = connection.execute("SELECT first_step FROM runs WHERE id = ?", (run,)).fetchone()
     whole = (step - first_step) // BLOCK
     connection.execute("DELETE FROM blocks WHERE run = ? AND block >= ?", (run, whole))
-    builder = BlockBuilder(whole * BLOCK)
+    summaries = BlockSummaries(whole * BLOCK)
     rows = connection.execute(
         """
         SELECT seq, seconds, loss, lr FROM batches
@@ -241,17 +264,18 @@ def _reopen_blocks(connection: sqlite3.Connection, run: int, step: int) -> Block
         """,
         (run, first_step + whole * BLOCK, step),
     ).fetchall()
-    values: dict[int, dict[int | str, float]] = {seq: {0: _number(lr)} for seq, _, _, lr in rows}
-    for seq, name, value in step_values(connection, run, min(values, default=0), max(values, default=-1)):
-        if seq in values:
-            values[seq][name] = _number(value)
-    for seq, seconds, loss, _ in rows:
-        builder.add(series_of_step(seconds, _number(loss), values[seq]))
-    return builder
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
+    if not rows:
+        return summaries
+    places = {seq: place for place, (seq, *_) in enumerate(rows)}
+    table = np.array(rows, dtype=np.float64)
+    columns = {"seconds": table[:, 1], "loss": table[:, 2], LR_SERIES + "0": table[:, 3]}
+    for seq, name, value in step_values(connection, run, min(places), max(places)):
+        if seq in places:
+            series = METRIC_SERIES + name if isinstance(name, str) else f"{LR_SERIES}{name}"
+            column = columns.setdefault(series, np.full(len(rows), np.nan))
+            column[places[seq]] = math.nan if value is None else value
+    summaries.add(columns, len(rows))
+    return summaries
 
 
 def next_seq(connection: sqlite3.Connection, run: int) -> int:

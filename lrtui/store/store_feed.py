@@ -20,7 +20,7 @@ from lrtui.run.minmax_pyramid import BLOCK, Blocks
 from lrtui.run.state import RunState
 from lrtui.store.connection import open_for_reading
 from lrtui.store.migrations import has_step_metrics
-from lrtui.store.rows import LR_SERIES, METRIC_SERIES
+from lrtui.store.step_rows import LR_SERIES, METRIC_SERIES
 
 STEPS_IN_FULL = 50_000
 """Newest steps that are returned one by one; older ones are summarized: reading a million would take a second, and no

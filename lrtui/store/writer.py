@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, InvalidStateError, wait
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from lrtui.run.daemon_thread import DaemonThread
 from lrtui.run.errors import StoreError
 from lrtui.store import run_rows
 from lrtui.store.connection import LOCKED, describe, file_id, open_for_writing
+from lrtui.store.inbox import sent_commands
 from lrtui.store.liveness import HEARTBEAT_SECONDS
 from lrtui.store.location import DATABASE
 from lrtui.store.recorder import MAX_HELD_EVENTS, Recorder
@@ -32,6 +34,13 @@ SILENT_SECONDS = 5.0
 """Seconds after which the user is told that a call waits."""
 
 EVENTS_A_TRANSACTION = 50_000
+"""Number of events from which on a transaction takes in no more, of all runs together."""
+
+LONGEST_REST = 1.0
+"""Maximum number of seconds between two transactions that follow each other."""
+
+FILE_SECONDS_A_RUN = 0.001
+"""Seconds for each live run between two searches for commands in files: a search takes some 20 µs for each run."""
 
 Report = Callable[[str], None]
 """Takes a message for the user; called by the writer's thread."""
@@ -58,7 +67,9 @@ class Writer:
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
         self._trouble = ""
-        self._retry_at = self._heartbeat_at = 0.0
+        self._retry_at = self._heartbeat_at = self._files_at = 0.0
+        self._first = 0
+        """Index of the recorder whose events are taken in first."""
         self._thread = DaemonThread(self._work, "store")
         self._thread.start()
 
@@ -135,10 +146,13 @@ class Writer:
             if closing:  # the last attempt does not wait
                 self._retry_at = 0.0
             self._serve_calls()
-            while self._write_turn():
+            started = time.monotonic()
+            while self._write_turn(drain=closing):
                 pass
             if closing:
                 break
+            # many runs wake this thread all the time: the busier the store, the fewer and larger its transactions
+            time.sleep(min(time.monotonic() - started, LONGEST_REST))
         if self._connection is not None:
             with suppress(sqlite3.Error):
                 self._connection.close()
@@ -157,28 +171,31 @@ class Writer:
                 except Exception as error:  # raised in the caller's thread
                     future.set_exception(error)
 
-    def _write_turn(self) -> bool:
-        """Write new rows; return whether there may be more to write immediately."""
+    def _write_turn(self, *, drain: bool) -> bool:
+        """Write new rows; return whether there may be more to write immediately.
+
+        Args:
+            drain: whether that is all there is, and not only what one transaction could not take in.
+        """
         try:
-            return self._write_and_receive()
+            return self._write_and_receive(drain)
         except Exception as error:  # no failure, not even a bug, ends a run; it is reported
             self._fail(error)
             return False
 
-    def _write_and_receive(self) -> bool:
-        for recorder in self._recorders:
-            recorder.take_in(EVENTS_A_TRANSACTION)
+    def _write_and_receive(self, drain: bool) -> bool:
+        is_full = self._take_in()
         now = time.monotonic()
         if now < self._retry_at:
             return False
         for recorder in self._recorders:
             if recorder.is_refused:
-                self._transaction(lambda connection, each=recorder: self._release(connection, each))  # type: ignore[misc]
+                self._transaction(partial(self._release, recorder))
                 recorder.released()
             elif (
                 recorder.is_to_be_reopened
                 and not recorder.lost
-                and (note_committed := self._transaction(recorder.reopen)) is not None
+                and (note_committed := self._transaction(partial(self._reopen, recorder))) is not None
             ):
                 note_committed()
                 recorder.take_in(EVENTS_A_TRANSACTION)
@@ -188,7 +205,7 @@ class Writer:
         if not live and not (beat and active):
             return False
         # the query for commands takes no lock, and mostly finds none
-        self._receive_commands(live)
+        self._receive_commands(live, now)
         if beat or any(recorder.held or recorder.commands.has_news for recorder in live):
             # a claimed run that has not started yet only gets a heartbeat
             self._transaction(lambda connection: self._write(connection, active if beat else live, beat))
@@ -198,26 +215,53 @@ class Writer:
             recorder.written()
             recorder.commands.written()
         self._trouble = ""
-        return any(recorder.is_open and recorder.has_more for recorder in self._recorders)
+        return is_full or (drain and any(recorder.is_open and recorder.has_more for recorder in self._recorders))
+
+    def _take_in(self) -> bool:
+        """Take in the events of one transaction; return whether there may be more.
+
+        The runs take turns to be the first, so that none is left out while others publish more than can be written.
+        """
+        left, count = EVENTS_A_TRANSACTION, len(self._recorders)
+        for index in range(self._first, self._first + count):
+            left -= self._recorders[index % count].take_in(left)
+            if left <= 0:
+                self._first = (index + 1) % count
+                return True
+        return False
 
     def _write(self, connection: sqlite3.Connection, live: list[Recorder], beat: bool) -> None:
-        for recorder in live:
-            if not recorder.check_owner(connection):
-                continue
-            if recorder.is_open:
-                run_rows.write(connection, recorder.run, recorder.held)
-                recorder.commands.write(connection)
-            if beat:
-                run_rows.write_heartbeat(connection, recorder.run)
+        if not beat:
+            live = [each for each in live if each.held or each.commands.has_news]
+        owners = run_rows.owners_of(connection, [each.run for each in live])
+        owned = [each for each in live if each.check_owner(owners.get(each.run))]
+        opened = [each for each in owned if each.is_open]
+        run_rows.write(connection, [rows for each in opened for rows in each.held])
+        for recorder in opened:
+            recorder.commands.write(connection)
+        if beat:
+            run_rows.write_heartbeats(connection, [each.run for each in owned])
 
-    def _release(self, connection: sqlite3.Connection, recorder: Recorder) -> None:
-        if recorder.release is not None and recorder.check_owner(connection):
+    def _release(self, recorder: Recorder, connection: sqlite3.Connection) -> None:
+        if recorder.release is not None and self._check_owner(connection, recorder):
             recorder.release(connection)
 
-    def _receive_commands(self, live: list[Recorder]) -> None:
+    def _reopen(self, recorder: Recorder, connection: sqlite3.Connection) -> Callable[[], None] | None:
+        """Prepare the row of a resumed run; return a function to call after the commit, or None if the run is lost."""
+        return recorder.reopen(connection) if self._check_owner(connection, recorder) else None
+
+    def _check_owner(self, connection: sqlite3.Connection, recorder: Recorder) -> bool:
+        return recorder.check_owner(run_rows.owners_of(connection, [recorder.run]).get(recorder.run))
+
+    def _receive_commands(self, live: list[Recorder], now: float) -> None:
+        with_files = now >= self._files_at
+        if with_files:
+            self._files_at = now + FILE_SECONDS_A_RUN * len(live)
+        sent = sent_commands(self._open())
         for recorder in live:
-            if not recorder.finished:
-                for command in recorder.commands.take(self._open(), self.folder, recorder.run):
+            if not recorder.finished and (with_files or recorder.run in sent):
+                waiting = sent.get(recorder.run, ())
+                for command in recorder.commands.take(self.folder, recorder.run, waiting, with_files=with_files):
                     recorder.receive(command)
 
     def _transaction(self, function: Callable[[sqlite3.Connection], T]) -> T:

@@ -12,7 +12,8 @@ from lrtui.run.state import RunState
 from lrtui.store import run_rows
 from lrtui.store.connection import open_for_reading
 from lrtui.store.recorder import Recorder
-from lrtui.store.rows import BlockBuilder, RowMaker
+from lrtui.store.rows import RowMaker
+from lrtui.store.step_rows import BlockSummaries
 from lrtui.store.store_feed import StoreFeed
 from lrtui.store.writer import Writer
 
@@ -24,7 +25,7 @@ def ignore(_: object) -> None:
 def new_recorder(writer: Writer, spec: RunSpec | None = None, receive: Callable[[Command], None] = ignore) -> Recorder:
     """Return the recorder of a new run."""
     run = writer.call(lambda connection: run_rows.insert(connection, spec or RunSpec(), {}))
-    recorder = Recorder(run, writer, RowMaker(run, BlockBuilder()), receive)
+    recorder = Recorder(run, writer, RowMaker(run, BlockSummaries()), receive)
     writer.add(recorder)
     return recorder
 
