@@ -238,7 +238,8 @@ class Writer:
         opened = [each for each in owned if each.is_open]
         run_rows.write(connection, [rows for each in opened for rows in each.held])
         for recorder in opened:
-            recorder.commands.write(connection)
+            if recorder.commands.has_news:
+                recorder.commands.write(connection)
         if beat:
             run_rows.write_heartbeats(connection, [each.run for each in owned])
 
