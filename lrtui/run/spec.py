@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import Field, dataclass, field, fields, replace
+from functools import cache
 from typing import Any
 
 from lrtui.run.arguments import check_argument
@@ -180,7 +181,7 @@ class RunSpec:
     def known(self) -> tuple[str, ...]:
         """Names of the settings that are known: all, or of a script or a log those that it has told."""
         if not self.is_attached:
-            return tuple(item.name for item in fields(self))
+            return _names()
         of_script = OF_LOGS if self.is_log else OF_SCRIPTS
         unknown = {"" if self.optimizer.startswith("task:") else "optimizer", "" if self.schedule else "schedule"}
         return tuple(name for name in of_script if name not in unknown)
@@ -304,6 +305,12 @@ def read_option(item: Field[Any], text: str) -> Any:
     return value
 
 
+@cache
+def _names() -> tuple[str, ...]:
+    return tuple(item.name for item in fields(RunSpec))
+
+
+@cache
 def _accepted(item: Field[Any]) -> tuple[tuple[type, ...], str]:
     """Return the types that a setting may have, and what it must be, for a message."""
     kinds: tuple[type, ...] = (str,)

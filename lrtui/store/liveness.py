@@ -72,7 +72,12 @@ def this_process() -> ProcessIdentity:
     return ProcessIdentity(machine(), os.getpid(), started(os.getpid()) or "")
 
 
-def is_alive(process: ProcessIdentity, heartbeat: float, now: float | None = None) -> bool:
+def is_alive(
+    process: ProcessIdentity,
+    heartbeat: float,
+    now: float | None = None,
+    found: dict[ProcessIdentity, bool] | None = None,
+) -> bool:
     """Return whether the process is still alive.
 
     A process of this machine and boot is looked up; of any other process only the heartbeat is known.
@@ -80,10 +85,14 @@ def is_alive(process: ProcessIdentity, heartbeat: float, now: float | None = Non
     Args:
         heartbeat: time of the latest heartbeat, in seconds since 1970.
         now: current time, in seconds since 1970.
+        found: processes of this machine that were looked up before; a thousand runs may have the same.
     """
     if process.machine == machine():
-        found = started(process.pid)
-        return found is not None and _is_same_start(process.started, found)
+        found = {} if found is None else found
+        if process not in found:
+            start = started(process.pid)
+            found[process] = start is not None and _is_same_start(process.started, start)
+        return found[process]
     mine, theirs = machine().split("|"), process.machine.split("|")
     if mine[0] == theirs[0] and mine[1] != theirs[1]:
         return False  # this machine was rebooted since

@@ -188,11 +188,17 @@ def find_run(connection: sqlite3.Connection, name: str) -> StoredRun:
     raise UsageError(f"there is no run {name[:60]!r}; a run is an id, a name or {LAST}; the newest are {newest}")
 
 
-def reload(connection: sqlite3.Connection, run: int) -> StoredRun | None:
-    """Return a run as it is now; None if it was deleted."""
+def reload(
+    connection: sqlite3.Connection, run: int, processes: dict[ProcessIdentity, bool] | None = None
+) -> StoredRun | None:
+    """Return a run as it is now; None if it was deleted.
+
+    Args:
+        processes: whether processes of this machine are alive, as far as that was found out before.
+    """
     with readable_errors(database_path(connection)):
         row = connection.execute(f"SELECT {_COLUMNS} FROM {_runs(connection)} WHERE id = ?", (run,)).fetchone()
-    return None if row is None else _run(row)
+    return None if row is None else _run(row, processes)
 
 
 def was_interrupted(connection: sqlite3.Connection, run: int) -> bool:
@@ -259,7 +265,7 @@ def database_path(connection: sqlite3.Connection) -> Path:
     return Path(connection.execute("PRAGMA database_list").fetchone()[2])
 
 
-def _run(row: Sequence[object]) -> StoredRun:
+def _run(row: Sequence[object], processes: dict[ProcessIdentity, bool] | None = None) -> StoredRun:
     values = dict(zip(_COLUMNS.split(", "), row, strict=True))
     process = ProcessIdentity(*(values.pop(name) for name in ("machine", "pid", "pid_started")))  # type: ignore[arg-type]
     try:
@@ -267,10 +273,12 @@ def _run(row: Sequence[object]) -> StoredRun:
     except LrtuiError as error:
         raise LrtuiError(f"the settings of run {values['id']} can't be read: {error}") from None
     state = values["state"]
-    if values.pop("resuming") and is_alive(process, float(values["heartbeat"])):  # type: ignore[arg-type]
-        state = "waiting"
-    elif state in LIVE and not is_alive(process, float(values["heartbeat"])):  # type: ignore[arg-type]
-        state = "lost"
+    is_claimed = bool(values.pop("resuming"))
+    if is_claimed or state in LIVE:
+        if not is_alive(process, float(values["heartbeat"]), found=processes):  # type: ignore[arg-type]
+            state = "lost" if state in LIVE else state
+        elif is_claimed:
+            state = "waiting"
     data = json.loads(str(values["data"] or "{}"))
     values |= {
         "spec": spec,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +21,9 @@ from lrtui.store.columns import epochs_done, epochs_of, values_of
 from lrtui.store.command_output import OutputReader
 from lrtui.store.connection import describe, file_id, open_for_reading
 from lrtui.store.inbox import send, why_no_commands
+from lrtui.store.liveness import ProcessIdentity, is_alive
 from lrtui.store.location import store_folder
-from lrtui.store.reader import reload
+from lrtui.store.reader import StoredRun, reload
 from lrtui.store.store_feed import StoreFeed
 
 LR_SAMPLES = 32
@@ -32,7 +35,30 @@ ANSWER_SECONDS = 10.0
 BUSY_SECONDS = 2.0
 """How long a read waits for a database locked by another process, in seconds."""
 
+CURVES_A_READING = 50
+"""Maximum number of live runs whose curve is brought up to date at once; they take turns. One takes some 0.3 ms."""
+
 _FINGERPRINT = "SELECT id, state, step, seconds, name, note, best_accuracy, test_loss, finished FROM runs ORDER BY id"
+
+_PROGRESS = """
+SELECT id, heartbeat, (SELECT seq FROM events WHERE run = runs.id ORDER BY seq DESC LIMIT 1),
+    step, epoch, seconds, loss,
+    (SELECT lr FROM batches WHERE run = runs.id AND NOT superseded ORDER BY seq DESC LIMIT 1)
+FROM runs WHERE state IN ('waiting', 'running', 'paused')
+"""
+
+
+@dataclass(slots=True)
+class _LiveRun:
+    """A live run as it was read last.
+
+    Args:
+        stored: its row.
+        newest: seq of its newest event that is no step; None if it has none.
+    """
+
+    stored: StoredRun
+    newest: int | None
 
 
 def open_source(spec: RunSpec) -> StoreSource | None:
@@ -56,6 +82,9 @@ class StoreSource(RunSource):
         self._fingerprints: dict[int, tuple[object, ...]] = {}
         self._summaries: dict[int, RunSummary] = {}
         self._unreadable: dict[int, str] = {}
+        self._live: dict[int, _LiveRun] = {}
+        self._last_curve = -1
+        """The live run whose curve was read last."""
         self._runs: list[RunSummary] = []
 
     def runs(self) -> Sequence[RunSummary]:
@@ -74,17 +103,58 @@ class StoreSource(RunSource):
                 return self._changed_to([])
             self._connection, self._file = open_for_reading(self.folder, BUSY_SECONDS), file
         fingerprints = {row[0]: tuple(row) for row in self._connection.execute(_FINGERPRINT)}
-        for run in fingerprints:
-            known = self._summaries.get(run)
-            # a process that dies changes no row: live runs are always read again
-            if self._fingerprints.get(run) != fingerprints[run] or (known is not None and known.is_live):
-                self._read_run(self._connection, run)
+        progress = {row[0]: row[1:] for row in self._connection.execute(_PROGRESS)} if self._live else {}
+        processes: dict[ProcessIdentity, bool] = {}
+        with_curve = self._next_curves()
+        for run, fingerprint in fingerprints.items():
+            before = self._fingerprints.get(run)
+            live = self._live.get(run)
+            is_same = live is not None and before is not None and _is_same(before, fingerprint)
+            # a run that was claimed, but has not been resumed yet, is shown with another state
+            if live is not None and is_same and live.stored.state == fingerprint[1] and run in progress:
+                heartbeat, newest, *values = progress[run]
+                # a process that dies changes no row
+                if newest == live.newest and is_alive(live.stored.process, heartbeat, found=processes):
+                    self._update_run(self._connection, run, live, values, with_curve=run in with_curve)
+                    continue
+            if live is not None or before != fingerprint:
+                self._read_run(self._connection, run, processes)
         self._fingerprints = fingerprints
         newest_first = sorted(fingerprints, reverse=True)
         self._summaries = {run: self._summaries[run] for run in newest_first if run in self._summaries}
+        self._live = {run: live for run, live in self._live.items() if run in fingerprints}
         self._unreadable = {run: text for run, text in self._unreadable.items() if run in fingerprints}
         self.trouble = next(iter(self._unreadable.values()), "")
         return self._changed_to(list(self._summaries.values()))
+
+    def _next_curves(self) -> Collection[int]:
+        """Return the live runs whose curves are read now."""
+        if len(self._live) <= CURVES_A_READING:
+            return self._live.keys()
+        waiting = [run for run in self._live if run > self._last_curve][:CURVES_A_READING]
+        waiting = waiting or list(self._live)[:CURVES_A_READING]
+        self._last_curve = waiting[-1]
+        return set(waiting)
+
+    def _update_run(
+        self, connection: sqlite3.Connection, key: int, live: _LiveRun, values: Sequence[Any], *, with_curve: bool
+    ) -> None:
+        """Take the progress of a live run of which nothing else has changed."""
+        known, stored = self._summaries[key], live.stored
+        if [stored.step, stored.epoch, stored.seconds, stored.loss, stored.lr] == values:
+            return
+        step, epoch, seconds, loss, lr = values
+        live.stored = stored = replace(stored, step=step, epoch=epoch, seconds=seconds, loss=loss, lr=lr)
+        done = epochs_done(stored)
+        columns = {"step": step, "seconds": seconds, "loss": loss, "lr": lr, "epochs_done": done}
+        self._summaries[key] = replace(
+            known,
+            step=step,
+            seconds=seconds,
+            epochs_done=done,
+            lrs=_sampled_lrs(connection, key) if with_curve else known.lrs,
+            columns={**known.columns, **columns},
+        )
 
     def _changed_to(self, runs: list[RunSummary]) -> list[RunSummary]:
         """Return the runs; the same list object as before if nothing changed."""
@@ -92,10 +162,13 @@ class StoreSource(RunSource):
             self._runs = runs
         return self._runs
 
-    def _read_run(self, connection: sqlite3.Connection, key: int) -> None:
+    def _read_run(self, connection: sqlite3.Connection, key: int, processes: dict[ProcessIdentity, bool]) -> None:
         self._unreadable.pop(key, None)
+        self._live.pop(key, None)
         try:
-            run = reload(connection, key)
+            # an event that comes between the two reads is found by the next reading
+            newest = connection.execute("SELECT max(seq) FROM events WHERE run = ?", (key,)).fetchone()[0]
+            run = reload(connection, key, processes)
             if run is None:
                 return
             self._summaries[key] = RunSummary(
@@ -119,6 +192,8 @@ class StoreSource(RunSource):
                 columns=values_of(run),
                 log=run.log,
             )
+            if run.is_live:
+                self._live[key] = _LiveRun(run, newest)
         except (LrtuiError, ValueError) as error:  # one run with unreadable settings must not hide the others
             self._unreadable[key] = f"run #{key} can't be read: {error}"
 
@@ -144,7 +219,7 @@ class StoreSource(RunSource):
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        self._fingerprints, self._summaries, self._unreadable = {}, {}, {}
+        self._fingerprints, self._summaries, self._unreadable, self._live = {}, {}, {}, {}
 
 
 class FeedWithOutput:
@@ -173,6 +248,11 @@ class FeedWithOutput:
             return events
         self._open_rows = rows
         return [OutputLines(tuple(lines), tuple(rows)), *events]
+
+
+def _is_same(before: tuple[object, ...], now: tuple[object, ...]) -> bool:
+    """Return whether two fingerprints differ in nothing but the step and the time."""
+    return before[:2] == now[:2] and before[4:] == now[4:]
 
 
 def _sampled_lrs(connection: sqlite3.Connection, run: int) -> tuple[float, ...]:

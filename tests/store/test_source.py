@@ -3,6 +3,8 @@ from __future__ import annotations
 import math
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from recorded_runs import recorded_run
-from store_runs import folded, store_events, stored
+from store_runs import folded, new_recorder, store_events, stored
 
 from lrtui import plugins
 from lrtui.run.commands import Pause
@@ -21,11 +23,13 @@ from lrtui.run.feed import ListFeed
 from lrtui.run.source import SOURCES, RunId, RunSource, RunSummary, run_started
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
+from lrtui.store import source as source_module
 from lrtui.store.connection import open_for_writing
 from lrtui.store.filters import read_filters
 from lrtui.store.location import DATABASE
 from lrtui.store.run_rows import reopen_run
 from lrtui.store.source import LR_SAMPLES, StoreSource, open_source
+from lrtui.store.writer import Writer
 
 
 class OneRun(RunSource):
@@ -205,3 +209,84 @@ def test_only_a_finite_result_is_the_best_of_a_stored_run(tmp_path: Path, name: 
         connection.commit()
     (run,) = StoreSource(tmp_path).runs()
     assert run.best == (0.6 if name == "accuracy" else 0.5)
+
+
+def test_the_progress_of_live_runs_is_read_like_whole_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_module, "CURVES_A_READING", 2)
+    writer = Writer(tmp_path, print)
+    recorders = [new_recorder(writer, RunSpec(name=f"run {number}")) for number in range(5)]
+    runs = [recorded_run(150, nudge_at=20 + number, outcome="done") for number in range(5)]
+    source = StoreSource(tmp_path)
+    for end in (1, 2, 30, 80, 110, 120, None):
+        for recorder, events in zip(recorders, runs, strict=True):
+            for event in events[:end]:
+                if event.seq > recorder.stored_seq:
+                    recorder.publish(event)
+            assert recorder.commit(30)
+        whole_rows = StoreSource(tmp_path)
+        mine, theirs = source.runs(), whole_rows.runs()
+        # the curves of live runs are read in turn
+        assert [replace(run, lrs=()) for run in mine] == [replace(run, lrs=()) for run in theirs]
+        whole_rows.close()
+    assert [run.lrs for run in mine] == [run.lrs for run in theirs]
+    assert {run.state for run in mine} == {"done"}
+    source.close()
+    assert writer.close()
+
+
+def test_live_runs_take_turns_to_get_their_curve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_module, "CURVES_A_READING", 2)
+    writer = Writer(tmp_path, print)
+    recorders = [new_recorder(writer) for _ in range(5)]
+    source = StoreSource(tmp_path)
+    events = recorded_run(150)
+    steps = iter(event for event in events if isinstance(event, StepDone))
+
+    def publish(count: int) -> None:
+        for event in [next(steps) for _ in range(count)]:
+            for recorder in recorders:
+                recorder.publish(event)
+        assert all(recorder.commit(30) for recorder in recorders)
+
+    for recorder in recorders:
+        for event in events[:2]:
+            recorder.publish(event)
+    publish(1)
+    source.runs()
+    changed = []
+    for _ in range(3):
+        before = source.runs()
+        publish(30)
+        after = source.runs()
+        assert [run.step for run in after] == [run.step + 30 for run in before]
+        changed.append(sum(one.lrs != two.lrs for one, two in zip(before, after, strict=True)))
+    assert changed[-1] > 0
+    assert max(changed) <= 2
+    source.close()
+    assert writer.close()
+
+
+def test_live_runs_of_a_process_that_died_are_lost_at_once(tmp_path: Path) -> None:
+    code = (
+        "import sys, os; sys.path[:0] = {paths!r}\n"
+        "from pathlib import Path; from store_runs import new_recorder; from recorded_runs import recorded_run\n"
+        "from lrtui.store.writer import Writer\n"
+        "writer = Writer(Path(sys.argv[1]), print); recorders = [new_recorder(writer) for _ in range(3)]\n"
+        "for recorder in recorders:\n"
+        "    for event in recorded_run(20): recorder.publish(event)\n"
+        "assert all(recorder.commit(60) for recorder in recorders)\n"
+        "print('ready', flush=True); sys.stdin.read(); os._exit(0)"
+    )
+    tests = Path(__file__).parents[1]
+    command = [sys.executable, "-c", code.format(paths=[str(tests), str(tests / "store")]), str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline() == "ready\n"
+        source = StoreSource(tmp_path)
+        assert [run.state for run in source.runs()] == ["running"] * 3
+        assert source.runs() is source.runs()
+        process.stdin.close()
+        process.wait(60)
+    assert [run.state for run in source.runs()] == ["lost"] * 3
+    source.close()
