@@ -224,6 +224,8 @@ class Series:
         result = _reduce(blocks.low.values, blocks.high.values, blocks.sum.values, blocks.count.values, whole)
         return self._with_tail(result, (int(whole[-1]) + blocks.missing) * size, edges)
 
+    # sums near the largest float overflow
+    @np.errstate(over="ignore", invalid="ignore")
     def _with_tail(self, summary: Summary, start: int, edges: NDArray[np.int64]) -> Summary:
         end = int(edges[-1])
         raw = self._raw.values[max(0, start - self.known_from) : max(0, end - self.known_from)]
