@@ -20,7 +20,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
 from lrtui.run.commands import Command, Pause, ScaleLr
-from lrtui.run.events import EvalDone, Event, Paused, RunFinished
+from lrtui.run.events import EvalDone, Event, Paused, RunFinished, StepDone
 from lrtui.run.spec import RunSpec
 from lrtui.store.location import DATABASE
 from lrtui.store.recorder import Recorder
@@ -412,6 +412,32 @@ async def test_three_hundred_runs_do_not_delay_the_first_frame(folder: Path, mon
         await pilot.press("5", "end")
         assert app.view.selected == 1
         await asyncio.sleep(0)
+
+
+async def test_the_lines_of_a_long_list_are_current_wherever_it_is_scrolled_to(folder: Path) -> None:
+    writer = Writer(folder, lambda _: None)
+    recorders = [new_recorder(writer, RunSpec(schedule=STEP)) for _ in range(200)]
+    events = recorded_run(330, epochs=10)
+    started = [event for event in events if event.step == 0 and not isinstance(event, StepDone)]
+    for recorder in recorders:
+        for event in started:
+            recorder.publish(event)
+    app = app_on(folder)
+    async with app.run_test(size=(140, 36)) as pilot:
+        await until(pilot, lambda: len(numbers(app)) == 200)
+        for recorder in recorders:
+            for event in events:
+                if isinstance(event, StepDone):
+                    recorder.publish(event)
+        # 50 steps an epoch
+        await until(pilot, lambda: "6/10" in lines(app)[0])
+        stale = ["6/10" in line for line in lines(app)].index(False)
+        assert 20 < stale < 200
+        await pilot.press("5", "end")
+        await until(pilot, lambda: all("6/10" in line for line in lines(app)[-20:]))
+        await pilot.press("home", *["down"] * (stale + 1))
+        await until(pilot, lambda: "6/10" in lines(app)[stale])
+    assert writer.close(60)
 
 
 async def test_a_deleted_run_leaves_the_screen(folder: Path) -> None:

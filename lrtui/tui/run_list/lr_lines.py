@@ -29,7 +29,8 @@ class LrLines:
         """
         if not width:
             return {}
-        self._drawn = {number: entry for number, entry in self._drawn.items() if number in runs}
+        for number in self._drawn.keys() - runs.keys():
+            del self._drawn[number]
         return {number: self._line(number, run, states.get(number), width) for number, run in runs.items()}
 
     def _line(self, number: int, run: RunSummary, state: RunState | None, width: int) -> str:

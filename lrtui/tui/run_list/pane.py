@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.style import Style
@@ -95,8 +95,8 @@ class RunsPane(Vertical):
         self._fitted: Mapping[RunId, str] = {}
         self._widths = column_widths([], 20)
         self._lr_lines = LrLines()
-        self._lines: dict[int, tuple[tuple[object, ...], Text]] = {}
-        """What each line was formatted from, and the line."""
+        self._lines: dict[int, tuple[tuple[object, ...], tuple[object, ...], Text]] = {}
+        """What each line was formatted from, first what may change with every step, and the line."""
 
     def compose(self) -> ComposeResult:
         yield Frame("Runs", key=PANES_BY_NAME["runs"].key)
@@ -117,7 +117,8 @@ class RunsPane(Vertical):
             tuple(self._filters),
             width,
         )
-        stamp = (contents, tuple(scene.view.pinned), scene.view.selected, self.app.theme)
+        top = self.query_one(RunList).scroll_offset.y
+        stamp = (contents, tuple(scene.view.pinned), scene.view.selected, self.app.theme, top)
         if stamp == self._stamp:
             return
         self._stamp = stamp
@@ -171,26 +172,42 @@ class RunsPane(Vertical):
                 options.highlighted = list(lines).index(self._selected)
 
     def _formatted(self, scene: Scene) -> dict[int, Text]:
-        """Return the lines; one is formatted only if something has changed in it."""
+        """Return the lines; one is formatted only if something has changed in it.
+
+        Lines that are not near the screen may keep what they showed before: the steps of a thousand live runs change
+        with every reading, and a screen shows thirty of them.
+        """
         letters, pinned = self._letters(scene), frozenset(scene.view.pinned)
         states = {run.number: run.state for run in scene.runs}
-        curves = self._lr_lines.lines(self._runs, states, self._widths.curve)
+        near = self._near_screen()
+        shown = self._runs if near is None else {number: self._runs[number] for number in near}
+        curves = self._lr_lines.lines(shown, states, self._widths.curve)
         before, self._lines = self._lines, {}
         for number, run in self._runs.items():
-            parts = (
-                run,
+            fixed = (
                 number in pinned,
                 self._widths,
                 self._schedules.get(run.schedule, run.schedule),
                 letters.get(number),
-                curves.get(number, ""),
                 self._fitted.get(run.id, ""),
             )
             known = before.get(number)
-            if known is None or known[0] != parts:
-                known = parts, run_line(*parts)
+            if known is not None and number not in shown and known[1] == fixed:
+                self._lines[number] = known
+                continue
+            is_pinned, widths, schedule, letter, fitted = fixed
+            changing = (run, curves.get(number, ""))
+            if known is None or known[:2] != (changing, fixed):
+                line = run_line(run, is_pinned, widths, schedule, letter, curves.get(number, ""), fitted)
+                known = changing, fixed, line
             self._lines[number] = known
-        return {number: line for number, (_, line) in self._lines.items()}
+        return {number: line for number, (_, _, line) in self._lines.items()}
+
+    def _near_screen(self) -> Sequence[int] | None:
+        """Return the runs whose lines are on the screen, or a page away from it; None for all of a short list."""
+        options = self.query_one(RunList)
+        top, rows = options.scroll_offset.y, max(1, options.size.height)
+        return list(self._runs)[max(0, top - rows) : top + 2 * rows] if len(self._runs) > 4 * rows else None
 
     def _letters(self, scene: Scene) -> dict[int, tuple[str, Style]]:
         """Return the letters of the runs that are drawn over each other, in their colours."""
