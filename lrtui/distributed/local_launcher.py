@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ import psutil
 
 from lrtui.distributed.launcher import LOOPBACK
 from lrtui.run.errors import LrtuiError
+from lrtui.run.signal_name import signal_name
 from lrtui.text.format import printable
 
 END_SECONDS = 10.0
@@ -82,14 +82,6 @@ class LocalProcess:
         except OSError:
             return ""
         return next((printable(line.strip())[:300] for line in reversed(lines) if line.strip()), "")
-
-
-def signal_name(number: int) -> str:
-    """Return the name of a signal: `SIGKILL`."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 class LocalLauncher:

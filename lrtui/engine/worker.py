@@ -13,7 +13,8 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from lrtui.distributed.channel import Channel, ChannelError, connect
 from lrtui.distributed.event_stream import EventSender
 from lrtui.distributed.message import Message
+from lrtui.distributed.torchrun import torchrun_rank
 from lrtui.engine.own_process import import_torch, own_process, tune_memory, tune_thread
 from lrtui.engine.time_slice import COMPUTING_SECONDS
 from lrtui.engine.worker_request import WorkerRequest, error_to_json
@@ -31,10 +33,15 @@ from lrtui.run.errors import LrtuiError, StoreError
 from lrtui.run.events import Event, RunFinished
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
+from lrtui.run.spec import RunSpec
 from lrtui.training.reporter import Reporter, finish_run
 
 if TYPE_CHECKING:
+    from lrtui.distributed.process_group import ProcessGroup
     from lrtui.training.checkpoint.policy import Checkpoints
+
+ORPHANED_SECONDS = 60.0
+"""Seconds that a process may take to end after the agent that started it."""
 
 ABANDONED = "the process that started the run ended"
 
@@ -72,11 +79,9 @@ class Worker:
         self._sender.start()
         DaemonThread(self._listen, "command-reader").start()
         # in a thread of its own: this one may be changing the inbox when the signal arrives
-        signal.signal(signal.SIGTERM, lambda *_: DaemonThread(self._terminate, "termination").start())
+        signal.signal(signal.SIGTERM, lambda *_: DaemonThread(self.terminate, "termination").start())
         try:
-            if self._request.directory is not None:
-                os.chdir(self._request.directory)
-            sys.path += [path for path in self._request.path if path not in sys.path]
+            enter(self._request.directory, self._request.path)
             checkpoints = self._checkpoint_policy()
             error = self._train(checkpoints)
             self._has_ended = True
@@ -142,14 +147,23 @@ class Worker:
             finish_run(self._inbox, self._reporter, "failed", text)
             return LrtuiError(text)
         tune_memory()
+        try:
+            group = joined_group((self._request.directory, self._request.path))
+        except Exception as error:  # torch.distributed raises RuntimeError and others
+            text = f"the processes of the run can't be connected: {error}"
+            finish_run(self._inbox, self._reporter, "failed", text)
+            return LrtuiError(text)
         with own_random_states():
-            return train(
+            failure = train(
                 self._request.spec,
                 self._inbox,
                 self._reporter,
                 checkpoints=checkpoints,
                 resume_point=self._request.resume_point,
+                group=group,
             )
+        group.close()
+        return failure
 
     def _is_left_out(self, event: Event) -> bool:
         """Return whether the event is not sent: for its driver, the run of a terminated worker has not ended."""
@@ -214,17 +228,100 @@ class Worker:
         self._lost = body["reason"]
         self._inbox.send(Stop(self._lost))
 
-    def _terminate(self) -> None:
+    def terminate(self) -> None:
+        """Save the run and end, as if this machine were lost."""
         self._is_terminated = True
         self._inbox.send(Stop(TERMINATED))
+
+
+def enter(directory: Path | None, path: Sequence[str]) -> None:
+    """Look for files and modules where the driver does.
+
+    Args:
+        directory: its working directory; None where there is another file system.
+        path: its `sys.path`.
+    """
+    if directory is not None:
+        os.chdir(directory)
+    sys.path += [each for each in path if each not in sys.path]
+
+
+# -- several processes ------------------------------------------------------------------------------------------------
+
+
+def joined_group(place: tuple[Path | None, Sequence[str]] | None) -> ProcessGroup:
+    """Return the group of the processes that train the run, which all use the files of rank 0.
+
+    Args:
+        place: the arguments of `enter`; None in other ranks than 0.
+
+    Raises:
+        Exception: what torch.distributed raises if they can't be connected.
+    """
+    from lrtui.distributed.process_group import ProcessGroup
+
+    group = ProcessGroup.of_environment()
+    found = group.broadcast(place)
+    if not group.is_first:
+        enter(*found)
+    return group
+
+
+class _UnreadFeed(LiveFeed):
+    """The feed of a rank other than 0, which reports for all."""
+
+    def publish(self, event: Event) -> None:
+        """Drop the event."""
+
+
+def follow_rank_0() -> int:
+    """Train as one of the processes besides rank 0, and return the exit status."""
+    # rank 0 is asked to end as well, and stops all of them at the same step
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _end_with_parent(lambda: None)
+    tune_thread(COMPUTING_SECONDS)
+    import_torch()
+    from lrtui.training.random_state import own_random_states
+    from lrtui.training.train import train
+
+    tune_memory()
+    group = joined_group(None)
+    with own_random_states():
+        error = train(RunSpec(), Inbox(), Reporter(_UnreadFeed()), group=group)
+    group.close()
+    return 0 if error is None else 1
+
+
+def _end_with_parent(stop: Callable[[], object]) -> None:
+    """End this process if its parent, the agent that has started all ranks, ends.
+
+    Args:
+        stop: called at once; the process is killed if it has not ended some time later.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        stop()
+        time.sleep(ORPHANED_SECONDS)
+        os._exit(1)
+
+    DaemonThread(watch, "parent-watch").start()
 
 
 def main() -> int:
     """Train what the driver asks for, and return the exit status."""
     # Ctrl-C goes to the driver as well, which stops its runs
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    rank = torchrun_rank()
+    if rank is not None and rank.rank > 0:
+        return follow_rank_0()
     try:
-        return Worker(connect(os.environ)).work()
+        worker = Worker(connect(os.environ))
+        if rank is not None:
+            _end_with_parent(worker.terminate)
+        return worker.work()
     except ChannelError as error:
         print(f"lrtui: {error}", file=sys.stderr)
         return 1

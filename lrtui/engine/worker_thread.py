@@ -20,6 +20,7 @@ from lrtui.distributed.local_launcher import LocalLauncher
 from lrtui.distributed.message import Message
 from lrtui.engine.received_files import ReceivedFiles
 from lrtui.engine.training_thread import TrainingThread
+from lrtui.engine.worker_ranks import RANKS
 from lrtui.engine.worker_request import WorkerRequest, error_from_json
 from lrtui.run.command_json import command_to_json
 from lrtui.run.commands import Command, RangeTest, Stop
@@ -63,6 +64,7 @@ class WorkerThread(TrainingThread):
         # what other threads have noted, and this one waits for
         self._news = threading.Event()
         self._arrived: Channel | None = None
+        self._ranks: Channel | None = None
         self._channel: Channel | None = None
         """The channel to the worker, from the request to the end of the run."""
         self._end_reason: str | None = None
@@ -70,6 +72,10 @@ class WorkerThread(TrainingThread):
         self._end: dict[str, Any] = {}
         self._files: ReceivedFiles | None = None
         self._last: Event | StepBlock | None = None
+        self._finished: RunFinished | None = None
+        self._failed_rank = ""
+        """Which of several processes has ended, and how."""
+        self._is_rank_killed = False
         self._unanswered: dict[str, Command] = {}
 
     # -- what differs for whoever has the run -------------------------------------------------------------------------
@@ -145,7 +151,8 @@ class WorkerThread(TrainingThread):
 
     @property
     def _arguments(self) -> list[str]:
-        return ["-m", "lrtui.engine.worker"]
+        processes = self._spec.nproc
+        return ["-m", "lrtui.engine.worker"] if processes == 1 else ["-m", "lrtui.engine.worker_ranks", str(processes)]
 
     def _follow(self, worker: WorkerProcess) -> None:
         """Take part in the run from the start of its worker to the end."""
@@ -163,13 +170,19 @@ class WorkerThread(TrainingThread):
                 self._arrived.shut_down()
         with self._lock:
             self._channel = None
-        if isinstance(self._last, RunFinished):
-            if "error" in self._end and self._end["error"] is not None:
-                self.error = error_from_json(self._end["error"])
-            _wait_for_end(worker)
-            return
         _wait_for_end(worker)
-        self._note_lost(worker.failure() or self._end_reason)
+        if self._finished is None:
+            self._note_lost(self._failed_rank or worker.failure() or self._end_reason)
+            return
+        if self._end.get("error") is not None:
+            self.error = error_from_json(self._end["error"])
+        if self._is_held(self._finished):
+            if self._failed_rank:
+                # rank 0 only knows that the process has ended
+                self.worker_lost = self._is_rank_killed
+                self.error = LrtuiError(self._failed_rank)
+                self._finished = replace(self._finished, error=self._failed_rank)
+            self.feed.publish(self._finished)
 
     def _wait_for_channel(self, worker: WorkerProcess) -> bool:
         """Wait until the worker has connected; return whether it has. Otherwise the run has ended."""
@@ -239,12 +252,17 @@ class WorkerThread(TrainingThread):
     # -- the thread that reads what workers send ----------------------------------------------------------------------
 
     def take_channel(self, channel: Channel, role: str) -> None:
-        """Take the channel to the worker."""
+        """Take the channel to the worker, or to the process that has started its ranks."""
+        if role == RANKS:
+            self._ranks = channel
+            return
         self._arrived = channel
         self._news.set()
 
     def take_end(self, reason: str, role: str) -> None:
         """Take the end of the channel."""
+        if role == RANKS:
+            return
         if self._arrived is None:
             self._refusal = reason
         self._end_reason = reason
@@ -257,6 +275,9 @@ class WorkerThread(TrainingThread):
                 self._take_events(message)
             case "file" if self._files is not None:
                 self._files.take(message)
+            case "failure" if self._ranks is not None:
+                self._failed_rank, self._is_rank_killed = str(message.body["text"]), bool(message.body["is_killed"])
+                self._ranks.send(Message("leave"))
             case "end":
                 self._end = dict(message.body)
                 assert self._arrived is not None
@@ -287,12 +308,19 @@ class WorkerThread(TrainingThread):
             event = replace(event, path=str(self._files.folder / Path(event.path).name))
         if isinstance(event, CommandAnswer):
             self._unanswered.pop(event.command_id, None)
+        self._last = event
         if isinstance(event, RunFinished):
             with self._lock:
                 self._channel = None
                 self.inbox.close()
-        self._last = event
+            self._finished = event
+            if self._is_held(event):
+                return
         self.feed.publish(event)
+
+    def _is_held(self, event: RunFinished) -> bool:
+        """Return whether the event is published only when it is known how all processes have ended."""
+        return self._spec.nproc > 1 and event.outcome == "failed"
 
 
 def _reporter_after(last: Event | StepBlock, before: Reporter) -> Reporter:
