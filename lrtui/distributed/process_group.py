@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +15,7 @@ import torch.distributed as dist
 
 from lrtui.distributed.rank_connections import Connections, connect
 from lrtui.distributed.torchrun import torchrun_rank
-from lrtui.run.errors import UsageError
+from lrtui.run.errors import LrtuiError, UsageError
 
 LIMIT = timedelta(minutes=10)
 """How long a process waits for the others before the run fails; PyTorch's default of NCCL."""
@@ -102,6 +104,12 @@ class ProcessGroup:
         start = self.rank * size + min(self.rank, more)
         return slice(start, start + size + (self.rank < more))
 
+    def of_rank(self, rank: int) -> ProcessGroup:
+        """Return what knows the shares of another process; it exchanges nothing."""
+        other = copy.copy(self)
+        other.rank = rank
+        return other
+
     def sum(self, values: torch.Tensor) -> torch.Tensor:
         """Return the sums over the processes of each element, in all processes; `values` is overwritten.
 
@@ -112,6 +120,16 @@ class ProcessGroup:
             dist.all_reduce(values)
         return values
 
+    def max(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the maximum over the processes of each element, in all processes; `values` is overwritten.
+
+        Args:
+            values: of the same shape in all processes, on the CPU; no device is waited for.
+        """
+        if self.world_size > 1:
+            dist.all_reduce(values, dist.ReduceOp.MAX, group=self._control)
+        return values
+
     def broadcast(self, value: Any) -> Any:
         """Return rank 0's value in all processes; it is pickled, and tensors in it have to be on the CPU.
 
@@ -120,20 +138,51 @@ class ProcessGroup:
         """
         if self._connections is None:
             return value
-        data = io.BytesIO()
+        message = packed(value) if self.is_first else b""
+        message = self._connections.announce(message, is_step=False)
+        return value if self.is_first else _unpacked(message)
+
+    def in_first(self, compute: Callable[[], Any]) -> Any:
+        """Call a function in rank 0; return its value, or raise its error, in all processes.
+
+        Raises:
+            LrtuiError: the one that the function raises; any other error ends rank 0 alone.
+            RankError: as for `announce`.
+        """
+        if self.world_size == 1:
+            return compute()
+        value, error = None, None
         if self.is_first:
-            # pickle alone can't load a tensor of some types, such as uint32
-            torch.save(value, data)
-        data = io.BytesIO(self._connections.announce(data.getvalue(), is_step=False))
-        return value if self.is_first else torch.load(data, weights_only=False)
+            try:
+                value = compute()
+            except LrtuiError as caught:
+                error = caught
+        value, error = self.broadcast((value, error))
+        if error is not None:
+            raise error
+        return value
+
+    def scatter(self, values: Sequence[Any] | None) -> Any:
+        """Return this process's one of the values that rank 0 has for each; they are pickled, as in `broadcast`.
+
+        Args:
+            values: one per process, by rank; None in the others.
+        """
+        if self.world_size == 1:
+            assert values is not None
+            return values[0]
+        received: list[Any] = [None]
+        messages = None if values is None else [packed(value) for value in values]
+        dist.scatter_object_list(received, messages, src=0, group=self._control)
+        return _unpacked(received[0])
 
     def gather(self, value: Any) -> list[Any]:
         """Return the values of all processes by rank in rank 0, and an empty list in the others."""
         if self.world_size == 1:
             return [value]
         found: list[Any] | None = [None] * self.world_size if self.is_first else None
-        dist.gather_object(value, found, dst=0, group=self._control)
-        return found or []
+        dist.gather_object(packed(value), found, dst=0, group=self._control)
+        return [_unpacked(each) for each in found or []]
 
     # -- a run --------------------------------------------------------------------------------------------------------
 
@@ -211,6 +260,17 @@ class ProcessGroup:
         if self._connections is not None and not self.local_rank:
             self._store.set(self._turn, "")
 
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Let the first process of this machine go through the block before the others; nothing is exchanged in it.
+
+        Raises:
+            RankError: as for `wait_for_turn`.
+        """
+        self.wait_for_turn()
+        yield
+        self.pass_turn()
+
     @property
     def _turn(self) -> str:
         return f"turn/{self._turns}/{self.rank - self.local_rank}"
@@ -221,6 +281,18 @@ class ProcessGroup:
             self._connections.close()
             self._connections = None
             dist.destroy_process_group()
+
+
+def packed(value: Any) -> bytes:
+    """Return a value as bytes; pickle alone can't load a tensor of some types, such as uint32."""
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return buffer.getvalue()
+
+
+def _unpacked(message: bytes) -> Any:
+    # from a process of the same run, with objects of the user's classes
+    return torch.load(io.BytesIO(message), weights_only=False)
 
 
 ALONE = ProcessGroup()

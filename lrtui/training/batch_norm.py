@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from lrtui.distributed.process_group import ALONE, ProcessGroup
 from lrtui.run.errors import UsageError
+from lrtui.tasks.task import Say
 from lrtui.training.batches import Batches, sample_count
 
 FAILURE = "Expected more than 1 value per channel"
@@ -47,13 +49,40 @@ def values_per_sample(model: torch.nn.Module) -> Iterator[dict[str, int]]:
             hook.remove()
 
 
-def check_smallest_batch(train: Batches, values: Mapping[str, int], most_batches: int | None = None) -> None:
+def share_batch_norm(model: torch.nn.Module, device: torch.device, say: Say) -> torch.nn.Module:
+    """Return the model with the BatchNorm that processes which share each batch can use.
+
+    On CUDA the statistics are those of the whole batch. PyTorch has no such BatchNorm for the CPU: there, each process
+    normalizes by its own samples, and the running statistics are rank 0's.
+    """
+    if not any(isinstance(module, _BatchNorm) for module in model.modules()):
+        return model
+    if device.type != "cuda":
+        say("BatchNorm: on a CPU each process normalizes by its own share of a batch, as in a run of smaller batches")
+        return model
+    shared: torch.nn.Module = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+    return shared
+
+
+def average_statistics(model: torch.nn.Module, group: ProcessGroup) -> None:
+    """Replace the running statistics of each BatchNorm by their means over the processes."""
+    for module in model.modules():
+        if group.world_size > 1 and isinstance(module, _BatchNorm):
+            for statistics in (module.running_mean, module.running_var):
+                if statistics is not None:
+                    group.sum(statistics).div_(group.world_size)
+
+
+def check_smallest_batch(
+    train: Batches, values: Mapping[str, int], most_batches: int | None = None, group: ProcessGroup = ALONE
+) -> None:
     """Check that no training batch gives a BatchNorm a single value per channel.
 
     Args:
         train: the training data.
         values: what `values_per_sample` yields.
         most_batches: batches of the whole run; None if each epoch has all of them.
+        group: the processes that share each batch.
 
     Raises:
         UsageError: names the batch, the module, and what to change.
@@ -69,10 +98,15 @@ def check_smallest_batch(train: Batches, values: Mapping[str, int], most_batches
     elif number == len(train) - 1:
         which = f"the last of the {len(train):,} training batches"
         if not where and train.samples is not None:
-            remedies = ["drop_last = True in the task", *remedies, f"--train-samples {train.samples - 1}"]
+            whole = train.samples - (train.samples % train.batch_size if train.batch_size else 1)
+            remedies = ["drop_last = True in the task", *remedies, f"--train-samples {whole}"]
     else:
         which = f"training batch {number:,}"
+    has_one = "has one sample"
+    if group.world_size > 1:
+        has_one = f"gives one of {group.world_size} processes one sample"
+        remedies.append("--nproc 1")
     raise UsageError(
-        f"{which} has one sample: the BatchNorm {name!r} would get one value per channel and can't compute a variance; "
+        f"{which} {has_one}: the BatchNorm {name!r} would get one value per channel and can't compute a variance; "
         f"use {', '.join(remedies[:-1])}{' or ' if len(remedies) > 1 else ''}{remedies[-1]}"
     )

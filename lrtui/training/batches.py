@@ -24,6 +24,9 @@ Batch = Any
 class Batches(Protocol):
     """A data set in batches.
 
+    Where several processes train a run together, each iterates over its `Share` of every batch, and all of them in the
+    same order and equally often.
+
     Args:
         samples: how many there are, if known.
         batch_size: batch size of all batches but the last one, if known.
@@ -75,15 +78,24 @@ class Batches(Protocol):
         ...
 
     def first_of_one_sample(self) -> int | None:
-        """Return the number, from 0, of the first batch of a pass that has one sample; None if there is none known."""
+        """Return the number, from 0, of the first batch of a pass that has one sample; None if there is none known.
+
+        Where processes share each batch, it is the first one of which some process gets at most one sample.
+        """
         ...
 
 
-def first_of_one_sample(samples: int, size: int) -> int | None:
-    """Return the number of the first batch that has one sample, if a pass has this many samples; else None."""
-    if size == 1:
+def first_of_one_sample(samples: int, size: int, processes: int = 1) -> int | None:
+    """Return the number of the first batch of which a process gets at most one sample; None if there is none.
+
+    Args:
+        samples: samples of a pass.
+        size: batch size.
+        processes: how many share each batch.
+    """
+    if size < 2 * processes:
         return 0
-    return samples // size if samples % size == 1 else None
+    return samples // size if 0 < samples % size < 2 * processes else None
 
 
 def to_device(value: Any, device: torch.device) -> Any:
@@ -169,7 +181,7 @@ def sample_count(batch: Batch) -> int:
     of boxes, or fields, such as two tensors of targets. Of a pair, the number is the most likely one for the targets
     that is possible for the inputs; of a dict, an object or a longer tuple, the one that most of its parts may have.
     """
-    if _is_list_of_samples(batch):
+    if is_list_of_samples(batch):
         return len(batch)
     if isinstance(batch, (tuple, list)) and len(batch) == 2:
         inputs, targets = _possible_counts(batch[0]), _possible_counts(batch[1])
@@ -183,7 +195,7 @@ def sample_count(batch: Batch) -> int:
     return max(possible, key=lambda count: (possible[count], likely[count]), default=1)
 
 
-def _is_list_of_samples(batch: Batch) -> bool:
+def is_list_of_samples(batch: Batch) -> bool:
     """Return whether a batch is a list of samples that no loader has collated: each has arrays and single numbers."""
     if not isinstance(batch, list) or not batch:
         return False

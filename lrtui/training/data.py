@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset, default_convert
 
+from lrtui.distributed.process_group import ALONE, ProcessGroup
 from lrtui.run.errors import TaskError, describe_exception, describe_shape, source_location
 from lrtui.tasks.task import Data, Say
 from lrtui.training.batches import Batches, sample_count
@@ -40,6 +41,7 @@ def read_batches(
     say: Say,
     options: LoaderOptions | None = None,
     most_batches: int | None = None,
+    group: ProcessGroup = ALONE,
 ) -> Batches:
     """Return the data in batches.
 
@@ -54,6 +56,7 @@ def read_batches(
         say: receives warnings, such as that a limit is too large.
         options: how batches are made of samples.
         most_batches: batches after which a pass over data without a length ends, if there is no other limit.
+        group: the processes that share each batch.
 
     Raises:
         TaskError: for data in none of a task's forms, and for a list that may be one of samples or of batches.
@@ -72,7 +75,9 @@ def read_batches(
             used = _limited(count, limit, what, say)
             arrays = map_arrays(lambda array: array[:used], arrays)
             _check_some_batch(used, batch_size, options, where)
-            return MemoryBatches(arrays, batch_size, device, order or torch.Generator(), drop_last=options.drop_last)
+            return MemoryBatches(
+                arrays, batch_size, device, order or torch.Generator(), drop_last=options.drop_last, group=group
+            )
         data = Rows(arrays)
     if _holds_samples(data, where, options):
         if not len(data):
@@ -89,7 +94,7 @@ def read_batches(
             num_workers=options.num_workers,
         )
         used = count // batch_size * batch_size if options.drop_last else count
-        return LoadedBatches(loader, None, used, method, say, is_tasks_own=False)
+        return LoadedBatches(loader, None, used, method, say, is_tasks_own=False, group=group)
     is_tasks_own = not isinstance(data, IterableDataset)
     if isinstance(data, IterableDataset):
         data = DataLoader(
@@ -109,7 +114,7 @@ def read_batches(
     if isinstance(data, (list, tuple)) and any(isinstance(leaf, np.ndarray) for leaf in leaves(data)):
         with _explained_conversion(where):
             data = [default_convert(batch) for batch in data]  # type: ignore[no-untyped-call]
-    return _loaded(data, method, what, limit, say, is_tasks_own, most_batches)
+    return _loaded(data, method, what, limit, say, is_tasks_own, most_batches, group)
 
 
 @contextmanager
@@ -200,17 +205,18 @@ def _loaded(
     say: Say,
     is_tasks_own: bool,
     most_batches: int | None,
+    group: ProcessGroup,
 ) -> LoadedBatches:
     where = f"{method.__name__}(){source_location(method)}"
     length = _length(loader)
     size = getattr(loader, "batch_size", None)
     most = None if limit is None else -(-limit // (size or 1))
     goes_on = False
-    ends_with_one = False
+    last_samples = None
     if length is None and most_batches is not None and (most is None or isinstance(size, int)):
         length, goes_on = most or most_batches, True
     elif length is None:
-        length, ends_with_one = _count(loader, where, what, say, most)
+        length, last_samples = group.in_first(lambda: _count(loader, where, what, say, most))
         # the first samples again in each test, but not in each epoch
         goes_on = length == most and what == "training"
     if limit is not None and isinstance(size, int):
@@ -227,7 +233,15 @@ def _loaded(
     if samples is not None and isinstance(size, int):
         samples = min(samples, length * size)
     return LoadedBatches(
-        loader, length, samples, method, say, is_tasks_own=is_tasks_own, goes_on=goes_on, ends_with_one=ends_with_one
+        loader,
+        length,
+        samples,
+        method,
+        say,
+        is_tasks_own=is_tasks_own,
+        goes_on=goes_on,
+        last_samples=last_samples,
+        group=group,
     )
 
 
@@ -239,10 +253,10 @@ def _length(data: Any) -> int | None:
         return None
 
 
-def _count(loader: Iterable[Any], where: str, what: str, say: Say, most: int | None) -> tuple[int, bool]:
+def _count(loader: Iterable[Any], where: str, what: str, say: Say, most: int | None) -> tuple[int, int | None]:
     """Return the number of batches of a loader without a length, which a schedule has to know.
 
-    Also return whether the last of them has one sample.
+    Also return the number of samples of the last one, None if it has not been reached.
 
     Args:
         most: batches that are needed, and returned if counting takes too long; None for all.
@@ -262,7 +276,7 @@ def _count(loader: Iterable[Any], where: str, what: str, say: Say, most: int | N
         now = time.monotonic()
         if now - started_at > MAX_COUNT_SECONDS:
             if most is not None:
-                return most, False
+                return most, None
             raise TaskError(
                 f"{where} has no length and did not end within {count:,} batches ({now - started_at:.0f} s): set its "
                 f"length with {option} or a __len__"
@@ -270,4 +284,4 @@ def _count(loader: Iterable[Any], where: str, what: str, say: Say, most: int | N
         if now - last_report > 2:
             say(f"{count:,} batches so far")
             last_report = now
-    return count, last is not None and sample_count(last) == 1
+    return count, None if last is None else sample_count(last)

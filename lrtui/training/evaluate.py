@@ -11,12 +11,15 @@ from typing import TypeVar
 
 import torch
 
+from lrtui.distributed.process_group import ALONE, ProcessGroup
 from lrtui.run.errors import TaskError
 from lrtui.tasks.task import Say
-from lrtui.training.batches import Batches, sample_count, to_device
+from lrtui.training.batches import Batches, to_device
 from lrtui.training.device import precision_context
+from lrtui.training.gradient_exchange import broadcast_buffers
 from lrtui.training.metric_sums import MetricSums
 from lrtui.training.random_state import random_state_restored
+from lrtui.training.share import share_of
 from lrtui.training.user_task import UserTask
 from lrtui.training.whole_set_metrics import MetricError
 
@@ -45,41 +48,51 @@ def evaluate(
     between_batches: Callable[[], None],
     *,
     most_batches: int | None = None,
+    group: ProcessGroup = ALONE,
 ) -> Evaluation:
     """Return the loss and metrics of the model on the data.
 
     Args:
         between_batches: called before each batch, to carry out commands; it may raise to abort the test.
         most_batches: maximum number of batches to evaluate; None for all.
+        group: the processes that share each batch; all of them get the same result.
 
     Raises:
         TaskError: if the user's code fails.
     """
     sums, whole_set = MetricSums(device), task.whole_set_metrics
+    broadcast_buffers(model, group)
     try:
         # no_grad, not inference_mode: tensors that a model caches here must be usable in training as well
         with _in_evaluation_mode(model), random_state_restored(device, data.generators), torch.no_grad():
-            whole_set.start(device)
+            whole_set.start(device, group)
             for number, batch in enumerate(data.in_order()):
                 if number == most_batches:
                     break
                 between_batches()
-                with precision_context(device, precision):
-                    result = task.test_step(model, to_device(batch, device))
-                samples = sample_count(batch)
-                sums.add("loss", result.loss, samples)
-                for name, values in _joined(result.values, task.metrics(result)).items():
-                    sums.add(name, torch.as_tensor(values), samples)
-                whole_set.add(result, samples)
+                share, result = share_of(batch), None
+                if share.samples:
+                    with precision_context(device, precision):
+                        result = task.test_step(model, to_device(share.batch, device))
+                    sums.add("loss", result.loss, share.samples)
+                    for name, values in _joined(result.values, task.metrics(result)).items():
+                        sums.add(name, torch.as_tensor(values), share.samples)
+                whole_set.add(result, share.samples)
             of_whole_set = whole_set.compute()
     finally:
         whole_set.release()
-    means = sums.means()
+    means = sums.means(group)
     return Evaluation(means.pop("loss"), _joined(means, of_whole_set))
 
 
 def try_test(
-    task: UserTask, model: torch.nn.Module, test: Batches, device: torch.device, precision: str, say: Say
+    task: UserTask,
+    model: torch.nn.Module,
+    test: Batches,
+    device: torch.device,
+    precision: str,
+    say: Say,
+    group: ProcessGroup = ALONE,
 ) -> dict[str, float]:
     """Evaluate one batch, so that a mistake shows now and not after an epoch; return the results by name.
 
@@ -87,7 +100,7 @@ def try_test(
     test set that is undefined on one batch, such as an AUC on a single class, is tried on all batches.
     """
     try:
-        return evaluate(model, task, test, device, precision, lambda: None, most_batches=1).all_metrics
+        return evaluate(model, task, test, device, precision, lambda: None, most_batches=1, group=group).all_metrics
     except MetricError as error:
         if error.on_any_data or len(test) == 1:
             raise
@@ -100,7 +113,7 @@ def try_test(
             said = time.monotonic()
             say("still trying the metrics on the whole test set")
 
-    return evaluate(model, task, test, device, precision, say_sometimes).all_metrics
+    return evaluate(model, task, test, device, precision, say_sometimes, group=group).all_metrics
 
 
 def try_training_batch(
@@ -116,7 +129,7 @@ def try_training_batch(
     with _in_evaluation_mode(model), random_state_restored(device, train.generators), torch.enable_grad():
         for batch in islice(train.in_order(), 1):
             with precision_context(device, precision):
-                task.training_step(model, to_device(batch, device))
+                task.training_step(model, to_device(share_of(batch).batch, device))
 
 
 @contextmanager

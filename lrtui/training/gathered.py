@@ -29,16 +29,12 @@ class Gathered:
             value: tensors in any nesting; copied, so that it may be changed afterwards.
             samples: samples of the batch.
         """
-        self._batches.append(_copied(value))
+        self._batches.append(copied(value))
         self._samples.append(samples)
 
     def joined(self) -> Any:
-        """Return the values of all batches as one, in the nesting that each of them has.
-
-        Tensors are concatenated along the first dimension, 0-d ones stacked; a list of samples gets longer. Tensors
-        that differ in further dimensions become a list with an entry per sample.
-        """
-        return _joined(self._batches, self._samples)
+        """Return the values of all batches as one; see `join`."""
+        return join(self._batches, self._samples)
 
     @property
     def bytes_per_sample(self) -> float:
@@ -46,7 +42,7 @@ class Gathered:
         return _bytes(self._batches) / max(1, sum(self._samples))
 
 
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
     """Return the value with a detached copy of each tensor on the CPU; bfloat16 as float32, since NumPy lacks it."""
     if isinstance(value, torch.Tensor):
         dtype = torch.float32 if value.dtype == torch.bfloat16 else value.dtype
@@ -54,15 +50,24 @@ def _copied(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.copy()
     if isinstance(value, Mapping):
-        return with_items(value, {key: _copied(item) for key, item in value.items() if key not in CACHES})
+        return with_items(value, {key: copied(item) for key, item in value.items() if key not in CACHES})
     if isinstance(value, (tuple, list)):
-        return _sequence(value, [_copied(item) for item in value])
+        return _sequence(value, [copied(item) for item in value])
     if is_dataclass(value) and not isinstance(value, type):
-        return with_fields(value, {item.name: _copied(getattr(value, item.name)) for item in fields(value)})
+        return with_fields(value, {item.name: copied(getattr(value, item.name)) for item in fields(value)})
     return value
 
 
-def _joined(batches: Sequence[Any], samples: Sequence[int]) -> Any:
+def join(batches: Sequence[Any], samples: Sequence[int]) -> Any:
+    """Return the values of several batches as one, in the nesting that each of them has.
+
+    Tensors are concatenated along the first dimension, 0-d ones stacked; a list of samples gets longer. Tensors that
+    differ in further dimensions become a list with an entry per sample.
+
+    Args:
+        batches: the value of each batch.
+        samples: samples of each batch.
+    """
     first = batches[0]
     if any(type(batch) is not type(first) for batch in batches):
         return list(batches)
@@ -79,14 +84,14 @@ def _joined(batches: Sequence[Any], samples: Sequence[int]) -> Any:
     if isinstance(first, Mapping):
         if any(batch.keys() != first.keys() for batch in batches):
             return list(batches)
-        return with_items(first, {key: _joined([batch[key] for batch in batches], samples) for key in first})
+        return with_items(first, {key: join([batch[key] for batch in batches], samples) for key in first})
     if isinstance(first, (tuple, list)):
         if not _are_fields(batches, samples):
             return [sample for batch in batches for sample in batch]
-        return _sequence(first, [_joined(items, samples) for items in zip(*batches, strict=True)])
+        return _sequence(first, [join(items, samples) for items in zip(*batches, strict=True)])
     if is_dataclass(first) and not isinstance(first, type):
         parts = {item.name: [getattr(batch, item.name) for batch in batches] for item in fields(first)}
-        return with_fields(first, {name: _joined(part, samples) for name, part in parts.items()})
+        return with_fields(first, {name: join(part, samples) for name, part in parts.items()})
     return None if first is None else list(batches)
 
 

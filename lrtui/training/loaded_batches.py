@@ -8,10 +8,12 @@ from typing import Any
 
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset
 
-from lrtui.run.errors import TaskError, describe_exception, source_location
+from lrtui.distributed.process_group import ALONE, ProcessGroup
+from lrtui.run.errors import LrtuiError, TaskError, describe_exception, source_location
 from lrtui.tasks.loader_parts import generators_of, parts_of
 from lrtui.tasks.task import Say
 from lrtui.training.batches import Batch, first_of_one_sample, sample_count
+from lrtui.training.shared_loader import SharedLoader
 
 
 class LoadedBatches:
@@ -25,7 +27,11 @@ class LoadedBatches:
         say: receives a message if the loader's length is wrong.
         is_tasks_own: whether the task makes the batches.
         goes_on: as in `Batches`.
-        ends_with_one: whether the last batch is known to have one sample.
+        last_samples: samples of the last batch, if they are known.
+        group: the processes that share each batch.
+
+    Raises:
+        UsageError: for a loader that divides its batches among processes itself.
     """
 
     def __init__(
@@ -38,7 +44,8 @@ class LoadedBatches:
         *,
         is_tasks_own: bool = True,
         goes_on: bool = False,
-        ends_with_one: bool = False,
+        last_samples: int | None = None,
+        group: ProcessGroup = ALONE,
     ) -> None:
         size = getattr(loader, "batch_size", None)
         self.samples = samples
@@ -50,8 +57,9 @@ class LoadedBatches:
         self.parts = parts_of(loader)
         self.made_by = f"{method.__name__}()" if is_tasks_own else ""
         self.goes_on = goes_on
-        self._ends_with_one = ends_with_one
+        self._last_samples, self._processes = last_samples, group.world_size
         self._loader, self._method, self._say = loader, method, say
+        self._shared = SharedLoader(loader, group, f"{method.__name__}()") if group.world_size > 1 else None
         self._stream: Iterator[Any] | None = None
         self._has_ended = False
         self._length = len(loader) if length is None and isinstance(loader, Sized) else length or 0
@@ -111,8 +119,9 @@ class LoadedBatches:
 
     def start_workers(self) -> None:
         """Start persistent workers: starting them draws a seed, which would shift the order of a later epoch."""
-        if isinstance(self._loader, DataLoader) and self._loader.persistent_workers and not self.goes_on:
-            iter(self._loader)
+        loader = self._loader if self._shared is None else self._shared.own_loader
+        if isinstance(loader, DataLoader) and loader.persistent_workers and not self.goes_on:
+            iter(loader)
 
     def in_order(self) -> Iterator[Batch]:
         """Go through the loader once.
@@ -123,30 +132,31 @@ class LoadedBatches:
         yield from islice(self._read(), self._length)
 
     def first_of_one_sample(self) -> int | None:
-        """Return the number of the first batch that has one sample, if the loader's type shows it."""
-        first: int | None = self._length - 1 if self._ends_with_one else None
+        """Return the number of the first batch of which a process gets one sample, if the loader's type shows it."""
+        first: int | None = None
+        if self._last_samples is not None and self._last_samples < 2 * self._processes:
+            first = self._length - 1
         listed: Any = self._loader
         if isinstance(listed, DataLoader) and listed.batch_size is None and listed.batch_sampler is None:
             listed = listed.dataset
         if isinstance(listed, (list, tuple)):
-            first = next((i for i, batch in enumerate(listed) if _is_single(batch)), None)
+            first = next((i for i, batch in enumerate(listed) if sample_count(batch) < 2 * self._processes), None)
         # a subclass may make other batches
         elif isinstance(self._loader, DataLoader) and type(self._loader.batch_sampler) is BatchSampler:
             batches = self._loader.batch_sampler
-            if isinstance(batches.sampler, Sized) and not (batches.drop_last and batches.batch_size > 1):
-                first = first_of_one_sample(len(batches.sampler), batches.batch_size)
+            size = batches.batch_size
+            if isinstance(batches.sampler, Sized) and not (batches.drop_last and size >= 2 * self._processes):
+                first = first_of_one_sample(len(batches.sampler), size, self._processes)
         return first if first is not None and first < self._length else None
 
     def _read(self) -> Iterator[Any]:
         try:
-            yield from self._loader
+            yield from self._shared or self._loader
+        except LrtuiError:
+            raise
         except Exception as error:  # a user's data set can raise anything
             where = f"{self._method.__name__}(){source_location(self._method)}"
             raise TaskError(f"reading the data of {where} failed: {describe_exception(error)}") from error
-
-
-def _is_single(batch: Any) -> bool:
-    return sample_count(batch) == 1
 
 
 def _why_inexact(loader: Any, where: str) -> str | None:

@@ -28,6 +28,7 @@ from lrtui.training.pending_commands import PendingCommands
 from lrtui.training.range_test import range_test, why_not_during_a_run
 from lrtui.training.reporter import Reporter
 from lrtui.training.run_setup import RunSetup
+from lrtui.training.share import share_of
 from lrtui.training.task_optimizer import untrained_criteria
 from lrtui.training.user_task import TRAINED_MODELS
 from lrtui.training.weight_averaging import WeightAveraging
@@ -62,8 +63,10 @@ class Loop:
     ) -> None:
         self._setup, self._inbox, self._reporter = setup, inbox, reporter
         self._checkpoints = checkpoints or Checkpoints()
-        self._loss_buffer = LossBuffer(reporter, setup.device)
-        self._averaging = WeightAveraging(setup.model, setup.task, setup.train, setup.device, setup.spec.precision)
+        self._loss_buffer = LossBuffer(reporter, setup.device, setup.group)
+        self._averaging = WeightAveraging(
+            setup.model, setup.task, setup.train, setup.device, setup.spec.precision, setup.group
+        )
         self._step = OptimizerStep(setup)
         steps_per_epoch = setup.horizon.batches_per_epoch
         pending = resumed.pending_commands(setup) if resumed else PendingCommands(steps_per_epoch, setup.script)
@@ -140,7 +143,7 @@ class Loop:
             self._describe_batch(group[0])
             loss, values, samples = self._step.forward_backward(group)
             self._warn_of_untrained()
-            metrics = {**values, **setup.task.step_metrics(setup.model)}
+            metrics = {**values, **self._step.step_metrics()}
             self._step.update_weights()
 
             if is_inspected(step_in_epoch, last):
@@ -162,7 +165,7 @@ class Loop:
         """Say once how a batch is read."""
         if not self._has_described_batch:
             self._has_described_batch = True
-            self._reporter.notice("batch", f"batch: {self._setup.task.describe(batch)}")
+            self._reporter.notice("batch", f"batch: {self._setup.task.describe(share_of(batch).batch)}")
 
     def _warn_of_untrained(self) -> None:
         """Say once, after the first backward(), which modules of the task no optimizer trains."""
@@ -257,7 +260,9 @@ class Loop:
         with self._state.random_states_held(), self._state.modes.evaluating():
             if averaged:
                 self._averaging.update_batch_norm(take_commands)
-            result = evaluate(model, setup.task, setup.test, setup.device, setup.spec.precision, take_commands)
+            result = evaluate(
+                model, setup.task, setup.test, setup.device, setup.spec.precision, take_commands, group=setup.group
+            )
         metrics = dict(result.metrics)
         reporter.publish(
             EvalDone,

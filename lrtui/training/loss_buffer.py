@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from lrtui.distributed.process_group import ALONE, ProcessGroup
 from lrtui.run.events import StepDone
 from lrtui.training.reporter import Reporter
 
@@ -19,6 +20,9 @@ class Diverged(Exception):  # noqa: N818 - an outcome that leaves the loop, not 
 
 LONGEST_WAIT = 0.25
 """Seconds that a loss stays on an accelerator before it is read: short enough to look immediate."""
+
+SHARED_STEPS = 10
+"""Steps after which processes that train a run together read its losses; their clocks would differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +40,17 @@ class LossBuffer:
     """Publishes a StepDone for every step, without making an accelerator wait for each.
 
     On a CPU a loss is read immediately. Elsewhere reading blocks until the device has caught up, so losses stay there
-    and are read together: at a log line or after 0.25 s, whichever comes first.
+    and are read together: at a log line or after 0.25 s, whichever comes first. Several processes that train a run read
+    at the same steps, since all of them end it at a loss that is not finite.
+
+    Args:
+        group: the processes that train the run.
     """
 
-    def __init__(self, reporter: Reporter, device: torch.device) -> None:
+    def __init__(self, reporter: Reporter, device: torch.device, group: ProcessGroup = ALONE) -> None:
         self._reporter = reporter
         self._reads_immediately = device.type == "cpu"
+        self._most_steps = SHARED_STEPS if group.world_size > 1 else None
         self._steps: list[_Step] = []
         self._waiting_since = 0.0
 
@@ -70,7 +79,11 @@ class LossBuffer:
         # the reporter has not counted this step yet: its `step` is the number of steps done before it
         step, seconds = self._reporter.step, self._reporter.clock.seconds
         self._steps.append(_Step(step, seconds, epoch, batch, lrs, loss, metrics))
-        if self._reads_immediately or at_log_line or now - self._waiting_since >= LONGEST_WAIT:
+        if self._most_steps is None:
+            is_due = now - self._waiting_since >= LONGEST_WAIT
+        else:
+            is_due = len(self._steps) >= self._most_steps
+        if self._reads_immediately or at_log_line or is_due:
             self.flush()
 
     def flush(self) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
+from lrtui.distributed.process_group import ALONE, ProcessGroup
 from lrtui.training.batches import Batch, first_of_one_sample
+from lrtui.training.share import make_share
 
 
 class MemoryBatches:
@@ -18,15 +21,23 @@ class MemoryBatches:
         arrays: tensors of shape (samples, ...), one or several in tuples, lists and dicts; a batch has the same form.
         order: the generator that new orders are drawn from.
         drop_last: whether a pass in a new order leaves out the last batch if it is smaller than the others.
+        group: the processes that share each batch; all of them draw the same order.
     """
 
     def __init__(
-        self, arrays: Any, batch_size: int, device: torch.device, order: torch.Generator, *, drop_last: bool = False
+        self,
+        arrays: Any,
+        batch_size: int,
+        device: torch.device,
+        order: torch.Generator,
+        *,
+        drop_last: bool = False,
+        group: ProcessGroup = ALONE,
     ) -> None:
         self._arrays = map_arrays(lambda array: array.to(device), arrays)
         self._count = len(next(leaves(arrays)))
         self._used = self._count // batch_size * batch_size if drop_last else self._count
-        self._size, self._device, self._order = batch_size, device, order
+        self._size, self._device, self._order, self._group = batch_size, device, order, group
         self.samples: int | None = self._used
         self.batch_size: int | None = batch_size
         self.generators: tuple[torch.Generator, ...] = (order,)
@@ -54,20 +65,36 @@ class MemoryBatches:
 
     def _ordered(self, order: torch.Tensor) -> Iterator[Batch]:
         for indices in torch.split(order, self._size):
-            yield self._pick(indices)
+            yield self._batch(len(indices), indices.__getitem__)
 
     def in_order(self) -> Iterator[Batch]:
         """Go through the samples once, in their order."""
         for start in range(0, self._used, self._size):
-            yield self._pick(slice(start, start + self._size))
+            count = min(self._size, self._used - start)
+            yield self._batch(count, partial(_moved, start))
+
+    def _batch(self, count: int, which: Callable[[slice], torch.Tensor | slice]) -> Batch:
+        """Return a batch, or this process's share of it.
+
+        Args:
+            count: its samples.
+            which: returns where some of its samples are in the arrays.
+        """
+        if self._group.world_size == 1:
+            return self._pick(which(slice(0, count)))
+        return make_share(self._group, count, lambda rows: self._pick(which(rows)))
 
     def _pick(self, which: torch.Tensor | slice) -> Batch:
         picked: Batch = map_arrays(lambda array: array[which], self._arrays)
         return picked
 
     def first_of_one_sample(self) -> int | None:
-        """Return the number of the first batch that has one sample."""
-        return first_of_one_sample(self._used, self._size)
+        """Return the number of the first batch of which a process gets one sample."""
+        return first_of_one_sample(self._used, self._size, self._group.world_size)
+
+
+def _moved(start: int, rows: slice) -> slice:
+    return slice(start + rows.start, start + rows.stop)
 
 
 class Rows:

@@ -20,10 +20,11 @@ from lrtui.schedules.optimizer_build import check_flags
 from lrtui.schedules.schedule import Schedule, check_trainable
 from lrtui.schedules.script import ScriptLine, read_script
 from lrtui.schedules.simulate import simulate
+from lrtui.tasks.dropout import share_dropout
 from lrtui.tasks.registry import find_task, steps_per_epoch
 from lrtui.tasks.task import DataRequest, Say, Task
 from lrtui.text.format import sample_counts
-from lrtui.training.batch_norm import check_smallest_batch, values_per_sample
+from lrtui.training.batch_norm import check_smallest_batch, share_batch_norm, values_per_sample
 from lrtui.training.batches import Batches
 from lrtui.training.device import choose_device
 from lrtui.training.evaluate import try_test, try_training_batch
@@ -115,12 +116,12 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None, group: ProcessGrou
     user_task = UserTask(task or find_task(spec.task, spec.seed), spec.task)
     user_task.provide({"device": device, "seed": spec.seed}, say)
     order = torch.Generator()
-    group.wait_for_turn()
     seed_everything(spec.seed)  # a task may split its data randomly
-    source = user_task.prepare(DataRequest(spec.data_dir, spec.train_samples, spec.test_samples), say)
+    with group.turn():
+        source = user_task.prepare(DataRequest(spec.data_dir, spec.train_samples, spec.test_samples), say)
     most_batches = None if spec.max_steps is None else spec.max_steps * spec.accumulate
-    train = read_training_data(spec, user_task, device, order, say)
-    test = read_test_data(spec, user_task, device, say)
+    train = read_training_data(spec, user_task, device, order, say, group)
+    test = read_test_data(spec, user_task, device, say, group)
     if train.batch_size not in (None, spec.batch_size):
         say(f"training_data() gives batches of {train.batch_size}: --batch-size {spec.batch_size} is ignored")
         spec = replace(spec, batch_size=train.batch_size)
@@ -139,21 +140,24 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None, group: ProcessGrou
     schedule = schedule_of_run(spec, user_task.task, horizon, say)
     # again, so that the same seed gives the same weights whatever was drawn for the data
     seed_everything(spec.seed)
-    model = user_task.model().to(device)
     # the model, too, may be downloaded
-    group.pass_turn()
+    with group.turn():
+        model = user_task.model().to(device)
     user_task.move_modules(device)
+    if group.world_size > 1:
+        share_dropout(model)
+        model = share_batch_norm(model, device, say)
     if not model.training:
         model.train()  # pretrained ones often come in evaluation mode
     with values_per_sample(model) as values:
         if test is not None:
-            first_results = try_test(user_task, model, test, device, spec.precision, say)
+            first_results = try_test(user_task, model, test, device, spec.precision, say, group)
         else:
             first_results = {}
             try_training_batch(user_task, model, train, device, spec.precision)
     if test is not None and (gathered := user_task.whole_set_metrics.describe(int(data["test"]))):
         say(gathered)
-    check_smallest_batch(train, values, most_batches)
+    check_smallest_batch(train, values, most_batches, group)
     was_trained = model in TRAINED_MODELS
     metric_names = tuple(first_results)
     objective = user_task.objective(metric_names) if metric_names else None

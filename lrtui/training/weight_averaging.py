@@ -8,11 +8,14 @@ from typing import Any
 import torch
 from torch.optim.swa_utils import AveragedModel, update_bn
 
+from lrtui.distributed.process_group import ALONE, ProcessGroup
 from lrtui.run.errors import TaskError, describe_exception
 from lrtui.schedules.schedule import Schedule
+from lrtui.training.batch_norm import average_statistics
 from lrtui.training.batches import Batches, to_device
 from lrtui.training.device import precision_context
 from lrtui.training.random_state import random_state_restored
+from lrtui.training.share import share_of
 from lrtui.training.user_task import UserTask
 
 
@@ -26,13 +29,20 @@ class WeightAveraging:
         model: the trained one.
         task: runs the model on a batch.
         data: the training data, from which the averaged model's BatchNorm statistics are computed.
+        group: the processes that train the run.
     """
 
     def __init__(
-        self, model: torch.nn.Module, task: UserTask, data: Batches, device: torch.device, precision: str
+        self,
+        model: torch.nn.Module,
+        task: UserTask,
+        data: Batches,
+        device: torch.device,
+        precision: str,
+        group: ProcessGroup = ALONE,
     ) -> None:
         self._model, self._task, self._data = model, task, data
-        self._device, self._precision = device, precision
+        self._device, self._precision, self._group = device, precision, group
         self._schedule: Schedule | None = None
         self.averaged_model: AveragedModel | None = None
         """None if nothing is averaged."""
@@ -96,12 +106,13 @@ class WeightAveraging:
         precision = precision_context(self._device, self._precision)
         with random_state_restored(self._device, self._data.generators), precision:
             update_bn(self._batches(between_batches), _OnBatches(self.averaged_model.module, self._task))
+        average_statistics(self.averaged_model, self._group)
 
     def _batches(self, between_batches: Callable[[], None]) -> Iterator[tuple[Any]]:
         for batch in self._data.in_order():
             between_batches()
             # update_bn uses the first entry of a tuple, so batches that are tuples need another tuple around them
-            yield (to_device(batch, self._device),)
+            yield (to_device(share_of(batch).batch, self._device),)
 
 
 class _OnBatches(torch.nn.Module):

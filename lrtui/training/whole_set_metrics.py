@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 
+from lrtui.distributed.process_group import ALONE, ProcessGroup
 from lrtui.run.errors import LrtuiError, TaskError, describe_exception, describe_shape, source_location
 from lrtui.text.format import format_size
-from lrtui.training.gathered import Gathered
+from lrtui.training.batches import to_device
+from lrtui.training.gathered import Gathered, copied, join
 from lrtui.training.metric_values import checked_metrics, metric_tensor
 from lrtui.training.step_result import StepResult
 
@@ -31,7 +33,7 @@ class MetricError(TaskError):
         on_any_data: whether the error is one that more data doesn't change.
     """
 
-    def __init__(self, text: str, *, on_any_data: bool) -> None:
+    def __init__(self, text: str, *, on_any_data: bool = False) -> None:
         super().__init__(text)
         self.on_any_data = on_any_data
 
@@ -64,6 +66,8 @@ class WholeSetMetrics:
             elif attribute == "test_metrics":
                 self._method = found
         self._outputs, self._targets = Gathered(), Gathered()
+        self._device, self._group = torch.device("cpu"), ALONE
+        self._error: LrtuiError | None = None
         self._bytes_per_sample = 0.0
 
     @property
@@ -76,24 +80,61 @@ class WholeSetMetrics:
         """Whether the task has any."""
         return bool(self._objects) or self._method is not None
 
-    def start(self, device: torch.device) -> None:
-        """Begin a test: reset the objects, and move those that are modules to the device."""
+    def start(self, device: torch.device, group: ProcessGroup = ALONE) -> None:
+        """Begin a test: reset the objects, and move those that are modules to the device.
+
+        Args:
+            group: the processes that share each batch; rank 0 gets the outputs of all and computes the metrics.
+        """
+        self._device, self._group, self._error = device, group, None
         self._outputs, self._targets = Gathered(), Gathered()
         for name, metric in self._objects.items():
             if isinstance(metric, torch.nn.Module):
                 metric.to(device)
+                if group.world_size > 1:
+                    _use_one_process(metric)
             _call(metric, name, "reset")
 
-    def add(self, result: StepResult, samples: int) -> None:
-        """Add a batch of the test set."""
+    def add(self, result: StepResult | None, samples: int) -> None:
+        """Add a batch of the test set, or this process's share of it.
+
+        Args:
+            result: None for a share without samples.
+            samples: samples of the batch or the share.
+        """
+        if not self.are_there:
+            return
+        if self._group.world_size == 1:
+            assert result is not None
+            self._add(result.outputs, result.targets, samples)
+            return
+        share = None if result is None else (copied(result.outputs), copied(result.targets), samples)
+        shares = [each for each in self._group.gather(share) if each is not None]
+        if self._group.is_first and shares:
+            outputs, targets, counts = zip(*shares, strict=True)
+            whole = join(outputs, counts), join(targets, counts)
+            try:
+                self._add(to_device(whole[0], self._device), to_device(whole[1], self._device), sum(counts))
+            except LrtuiError as error:
+                # raised in all processes when the metrics are computed
+                self._error = self._error or error
+
+    def _add(self, outputs: Any, targets: Any, samples: int) -> None:
         for name, metric in self._objects.items():
-            _call(metric, name, "update", result.outputs, result.targets)
+            _call(metric, name, "update", outputs, targets)
         if self._method is not None:
-            self._outputs.add(result.outputs, samples)
-            self._targets.add(result.targets, samples)
+            self._outputs.add(outputs, samples)
+            self._targets.add(targets, samples)
 
     def compute(self) -> dict[str, float]:
-        """Return the values over all batches since the start, by name."""
+        """Return the values over all batches since the start, by name, in all processes."""
+        if not self.are_there:
+            return {}
+        return self._group.in_first(self._compute)  # type: ignore[no-any-return]
+
+    def _compute(self) -> dict[str, float]:
+        if self._error is not None:
+            raise self._error
         found: dict[str, float] = {}
         self._bytes_per_sample = self._outputs.bytes_per_sample + self._targets.bytes_per_sample
         if self._method is not None:
@@ -129,6 +170,17 @@ class WholeSetMetrics:
             raise _metric_error(f"test_metrics fails on {given}", error, TEST_METRICS) from error
         values = checked_metrics(found, self._method, TEST_METRICS)
         return {name: float(value.double().mean()) if value.numel() else math.nan for name, value in values.items()}
+
+
+def _use_one_process(metric: torch.nn.Module) -> None:
+    """Keep the metrics of torchmetrics from exchanging their states: rank 0 has updated them with everything."""
+    for module in metric.modules():
+        if hasattr(module, "distributed_available_fn"):
+            vars(module)["distributed_available_fn"] = _is_not_distributed
+
+
+def _is_not_distributed() -> bool:
+    return False
 
 
 def is_metric_object(value: Any) -> bool:
