@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 PICTURES := tests/tui/__snapshots__
 
-.PHONY: run test check deep format snapshots clean help
+.PHONY: run test pytest check deep format snapshots clean help
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -17,10 +17,13 @@ $(STAMP): pyproject.toml
 	$(BIN)/pip install --progress-bar on --editable .
 	@touch $@
 
-$(DEV_STAMP): $(STAMP)
-	@echo "Installing the tools for development into $(VENV)."
-	$(BIN)/pip install --progress-bar on --editable '.[dev]'
-	@touch $@
+$(DEV_STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing lrtui, PyTorch and the tools for development into $(VENV): up to 7 GB on Linux, a few minutes."
+	$(BIN)/pip install --progress-bar on --no-compile --editable '.[dev]'
+	@# pip would compile on one core; some packages have files of other versions of Python
+	-@$(BIN)/python -m compileall -qq -j 0 $(VENV)
+	@touch $(STAMP) $@
 
 run: $(STAMP) ## open the cockpit
 	@$(BIN)/lrtui $(ARGS)
@@ -31,7 +34,9 @@ check: $(DEV_STAMP) ## formatting, lint, strict types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check ## everything that CI runs
+test: check pytest ## everything that CI runs
+
+pytest: $(DEV_STAMP)
 	$(BIN)/python -m pytest -n 4 --dist loadgroup
 
 deep: $(DEV_STAMP) ## the long tests too: fuzzing, kill tests, soaks
