@@ -147,7 +147,7 @@ def caller_random_states() -> Iterator[None]:
 def _restore_callers() -> None:
     states = _callers[-1]
     set_random_states(states)
-    if not states["cuda"]:
+    if not states["cuda"] and torch.cuda.is_available():
         # the computation may have initialized CUDA, whose generators start with the CPU generator's seed
         torch.cuda.manual_seed_all(torch.initial_seed())
 
