@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import array
 import atexit
+import fcntl
 import gc
 import importlib
 import io
@@ -23,6 +24,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
@@ -39,8 +41,13 @@ ADDRESS = "LRTUI_TESTS_PROCESS_SERVER"
 
 PRELOADED = (
     "torch",
+    # the first optimizer of a process imports it, which takes longer than most runs of the tests
+    "torch._dynamo",
+    "lrtui.analysis.checks",
     "lrtui.analysis.race.child_run",
     "lrtui.engine.worker",
+    "lrtui.opening",
+    "lrtui.settings",
     "lrtui.training.train",
     *(f"lrtui.cli.{command}" for command in ("check", "find", "race", "resume", "send", "suggest", "train")),
 )
@@ -308,6 +315,9 @@ def prepare(request: dict[str, Any], streams: Sequence[int]) -> None:
         os.dup2(stream, number)
     for stream in {*kept, *streams} - {0, 1, 2}:
         os.close(stream)
+    if request["new_session"] and os.isatty(0):
+        # a terminal given as standard input is the session's
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     unbuffered = bool(os.environ.get("PYTHONUNBUFFERED"))
 
     def writer(number: int, errors: str, line_buffering: bool) -> io.TextIOWrapper:

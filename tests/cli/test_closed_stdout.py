@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pty
 import subprocess
 import sys
-import termios
 from pathlib import Path
+from typing import Any
 
 import pytest
+from process_server import ForkedProcess
 from training_runs import TINY
 
 FULL = Path("/dev/full")
@@ -38,33 +38,35 @@ def test_a_reader_that_closes_at_once_is_no_failure(arguments: list[str]) -> Non
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="a disk that is always full is Linux's")
-@pytest.mark.parametrize("arguments", [["schedulers"], ["preview", "StepLR(3)", "--csv"], ENDLESS])
-def test_a_full_disk_stops_the_run_with_a_message(arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("start", "arguments"),
+    [
+        (subprocess.Popen, ["schedulers"]),
+        (ForkedProcess, ["preview", "StepLR(3)", "--csv"]),
+        (ForkedProcess, ENDLESS),
+    ],
+)
+def test_a_full_disk_stops_the_run_with_a_message(start: Any, arguments: list[str]) -> None:
     with FULL.open("w") as disk:
-        done = subprocess.run(
-            [sys.executable, "-m", "lrtui", *arguments],
-            stdout=disk,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=BUFFERED,
-            timeout=60,
+        process = start(
+            [sys.executable, "-m", "lrtui", *arguments], stdout=disk, stderr=subprocess.PIPE, text=True, env=BUFFERED
         )
-    assert done.returncode == 1
-    assert "standard output can't be written: No space left on device" in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
+        stderr = process.communicate(timeout=60)[1]
+    assert process.wait() == 1
+    assert "standard output can't be written: No space left on device" in stderr.splitlines()[-1]
+    assert "Traceback" not in stderr
 
 
 def test_closing_the_terminal_exits_with_129() -> None:
     screen, terminal = pty.openpty()
-    process = subprocess.Popen(
+    # the kernel sends SIGHUP to the processes of the terminal
+    process = ForkedProcess(
         [sys.executable, "-m", "lrtui", *ENDLESS],
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,
         env=BUFFERED,
         start_new_session=True,
-        # the kernel sends SIGHUP to the processes of the terminal
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
     os.close(terminal)
     shown = b""
@@ -90,13 +92,14 @@ class Native(Tiny):
 def test_native_output_of_a_task_goes_to_standard_error(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "native.py").write_text(NATIVE)
     task = ["--task", f"{tmp_path / 'native.py'}:Native", "--batch-size", "48", "--json"]
-    done = subprocess.run(
+    with ForkedProcess(
         [sys.executable, "-m", "lrtui", *arguments, *task],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        env={**BUFFERED, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])},
-        timeout=60,
-    )
-    assert done.returncode in (0, 3), done.stderr
-    assert {line[0] for line in done.stdout.splitlines()} == {"{"}
-    assert all(text in done.stderr for text in ("native output", "output of a child", "output of Python"))
+        env=BUFFERED,
+    ) as process:
+        stdout, stderr = process.communicate(timeout=60)
+    assert process.wait() in (0, 3), stderr
+    assert {line[0] for line in stdout.splitlines()} == {"{"}
+    assert all(text in stderr for text in ("native output", "output of a child", "output of Python"))

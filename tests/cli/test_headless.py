@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from process_server import ForkedProcess
 from training_runs import TINY
 
 from lrtui.__main__ import main
@@ -154,9 +155,7 @@ class Mine(Tiny):
         "--log-interval",
         "1",
     ]
-    with subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
-    ) as process:
+    with ForkedProcess(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
         os.killpg(process.pid, signal.SIGTERM)

@@ -114,31 +114,32 @@ def test_superseded_events_are_not_exported(lrtui: CommandLine) -> None:
     assert (last["event"], last["step"]) == ("step_done", 59)
 
 
-def test_a_long_run_streams(tmp_path: Path) -> None:
+def test_a_long_run_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrtui.store.run_export.STEPS_AT_ONCE", 1000)
     writer = Writer(tmp_path, ignore)
     recorder = new_recorder(writer)
     events = recorded_run(0, groups=2)
     for event in events:
         recorder.publish(event)
-    steps = 100_000
+    steps = 20_000
     for step in range(steps):
         recorder.publish(
             StepDone(
                 seq=len(events) + step, step=step, seconds=step * 1e-3, epoch=1, batch=step, loss=0.5, lrs=(0.01, 0.001)
             )
         )
-        if step % 25_000 == 0:
+        if step % 5_000 == 0:
             assert recorder.commit(60)
     assert writer.close(60)
     connection = open_for_reading(tmp_path)
     for lines in (csv_lines, json_lines):
         tracemalloc.start()
-        count = sum(1 for _ in islice(lines(stored_events(connection, recorder.run)), 60_000))
+        count = sum(1 for _ in islice(lines(stored_events(connection, recorder.run)), 12_000))
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert count == 60_000
+        assert count == 12_000
         # in pieces of a size that does not grow with the run
-        assert peak < 30e6
+        assert peak < 4e6
     assert sum(1 for _ in csv_lines(stored_events(connection, recorder.run))) == steps + 1
     connection.close()
 

@@ -32,9 +32,9 @@ def start(*arguments: str) -> ForkedProcess:
 
 def train(*arguments: str) -> tuple[int, str, str]:
     # a process of its own, which shares nothing with this one
-    command = [sys.executable, "-m", "lrtui", "train", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    return done.returncode, done.stdout, done.stderr
+    with start(*arguments) as process:
+        out, err = process.communicate(timeout=120)
+        return process.wait(), out, err
 
 
 def test_the_end_of_a_run_runs_the_command_of_the_user(tmp_path: Path) -> None:

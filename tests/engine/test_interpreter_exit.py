@@ -26,10 +26,14 @@ ENDS = {
 def test_a_script_that_ends_stops_its_run_saves_it_and_keeps_its_exit_status(tmp_path: Path) -> None:
     script = f"""
 import os, signal, sys
+import torch
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 import lrtui.training.train
 from tiny_task import Slow
 from lrtui import Run, RunSpec, StepDone
+
+# imports torch._dynamo, which takes seconds
+torch.optim.SGD([torch.zeros(1, requires_grad=True)])
 
 children = []
 for number, end in enumerate({list(ENDS)!r}):

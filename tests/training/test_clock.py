@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from process_server import ForkedProcess
 from training_runs import TINY
 
 from lrtui.training.clock import BEAT_SECONDS, LATE_SECONDS, Clock, ProcessTime
@@ -83,7 +84,7 @@ def test_the_time_in_which_a_run_was_suspended_is_not_training_time() -> None:
     command = [sys.executable, "-m", "lrtui", *arguments, "--json"]
     events: list[dict[str, Any]] = []
     stopped = False
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    with ForkedProcess(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         for line in process.stdout:
             events.append(json.loads(line))

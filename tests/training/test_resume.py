@@ -51,8 +51,15 @@ def test_a_run_is_resumed_within_an_epoch_under_every_schedule(
     assert_same(recording.run(spec), recording.run_in_pieces(spec, stops, tmp_path))
 
 
-@pytest.mark.parametrize("anchor", ["base", "current", "start"])
-@pytest.mark.parametrize("entry", CATALOGUE.values(), ids=lambda entry: entry.name)
+# one of the anchors for each schedule, and all in the deep tests
+SWITCHES = [
+    pytest.param(entry, anchor, id=f"{entry.name}-{anchor}", marks=[] if number % 3 == place else pytest.mark.deep)
+    for number, entry in enumerate(CATALOGUE.values())
+    for place, anchor in enumerate(("base", "current", "start"))
+]
+
+
+@pytest.mark.parametrize(("entry", "anchor"), SWITCHES)
 def test_a_run_is_resumed_after_a_switch_and_lr_changes(
     entry: Any, anchor: str, recording: RunRecorder, tmp_path: Path
 ) -> None:
