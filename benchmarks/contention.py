@@ -2,11 +2,12 @@
 
     python benchmarks/contention.py [--rounds 3] [--policy lrtui --policy passive ...] [--presses 40] [--precision fp32]
 
-The same epoch of the case study is timed without a screen: alone, two at once, beside another program that keeps
-PyTorch busy with PyTorch's own settings, in a race of two processes, and with two workers that load data. The last row
-presses keys in a cockpit that trains while a second run trains beside it; `benchmarks/cockpit.py` measures the cockpit
-alone. Each time is divided by that of a run alone with the same policy. Two at once take twice as long if one alone
-keeps all cores busy, and less if it does not.
+The same epoch of the case study is timed without a screen: alone, two at once, by two processes of one run, in a race
+of two processes, and with two workers that load data. Each of the first, the third and the race is repeated beside
+another program that keeps PyTorch busy with PyTorch's own settings. The last row presses keys in a cockpit that trains
+while a second run trains beside it; `benchmarks/cockpit.py` measures the cockpit alone. Each time is divided by that of
+a run alone with the same policy, or without the other program. Two at once take twice as long if one alone keeps all
+cores busy, and less if it does not.
 
 A policy is a setting of OpenMP's threads by environment variables: `lrtui` leaves them to lrtui, the others set what a
 user could set, which lrtui keeps. The policies take turns, so that other load on the machine falls on all of them.
@@ -36,8 +37,10 @@ POLICIES: Mapping[str, Mapping[str, str]] = {
 """Environment variables of each policy; 300,000 is libgomp's own spin count where there are as many threads as
 cores."""
 
-LIMITS = {"two at once": 2.4, "beside PyTorch": 2.4}
-"""Largest allowed ratio to one run alone."""
+TWO, RACE, BESIDE = "--nproc 2", "race, 2 jobs", " beside PyTorch"
+
+LIMITS = dict.fromkeys(("two at once", f"alone{BESIDE}", f"{TWO}{BESIDE}", f"{RACE}{BESIDE}"), 2.4)
+"""Largest allowed ratio to one run alone, or to the same without the other program."""
 
 SIZES = ("--epochs", "1", "--train-samples", "6000", "--test-samples", "500")
 SCHEDULES = ("ExponentialLR(gamma=0.1)", "StepLR(step_size=3)")
@@ -94,13 +97,18 @@ def busy_program() -> Iterator[None]:
 
 def measure(policy: str, precision: str, folder: Path) -> dict[str, float]:
     """Return the seconds of each row for one policy, once."""
-    run = train(precision)
+    run, two = train(precision), train(precision, "--nproc", "2")
+    more = ("--precision", precision, "--seeds", "1", "--jobs", "2", "--quiet", "--new")
+
+    def race() -> list[str]:
+        store = ("--store", str(folder / f"{policy}-{time.time_ns()}"))
+        return [*cockpit.TRAIN, "race", *SCHEDULES, *SIZES, *more, *store]
+
     found = {"alone": seconds([run], policy), "two at once": seconds([run, run], policy)}
+    found |= {TWO: seconds([two], policy), RACE: seconds([race()], policy)}
     with busy_program():
-        found["beside PyTorch"] = seconds([run], policy)
-    more = ("--precision", precision, "--seeds", "1", "--processes", "2", "--quiet", "--new")
-    store = ("--store", str(folder / f"{policy}-{time.time_ns()}"))
-    found["race, 2 processes"] = seconds([[*cockpit.TRAIN, "race", *SCHEDULES, *SIZES, *more, *store]], policy)
+        found |= {f"alone{BESIDE}": seconds([run], policy), f"{TWO}{BESIDE}": seconds([two], policy)}
+        found[f"{RACE}{BESIDE}"] = seconds([race()], policy)
     task = f"{Path(__file__).with_name('loader.py')}:Loader"
     found["2 data workers"] = seconds([train(precision, "--task", task)], policy)
     return found
@@ -151,12 +159,12 @@ def main() -> None:
         print(f"{policy}: {variables or 'as lrtui sets it'}")
         for row in rounds[policy][0]:
             times = [each[row] for each in rounds[policy]]
-            ratio = statistics.median(each[row] / each["alone"] for each in rounds[policy])
+            base = row.removesuffix(BESIDE) if row.endswith(BESIDE) else "alone"
+            ratio = statistics.median(each[row] / each[base] for each in rounds[policy])
             limit = f" (limit {LIMITS[row]})" if row in LIMITS else ""
             failed |= policy == "lrtui" and ratio > LIMITS.get(row, float("inf"))
-            print(
-                f"  {row:<18} {statistics.median(times):6.1f} s, worst {max(times):6.1f} s, {ratio:5.2f} x alone{limit}"
-            )
+            middle, worst = statistics.median(times), max(times)
+            print(f"  {row:<27} {middle:6.1f} s, worst {worst:6.1f} s, {ratio:5.2f} x {base}{limit}")
         if arguments.presses:
             found = sorted(latencies(policy, arguments.presses))
             middle, late = statistics.median(found), found[int(0.99 * (len(found) - 1))]

@@ -49,6 +49,8 @@ PRELOADED = (
     "lrtui.opening",
     "lrtui.settings",
     "lrtui.training.train",
+    "lrtui.tui.app",
+    "lrtui.tui.screens.cockpit",
     *(f"lrtui.cli.{command}" for command in ("check", "find", "race", "resume", "send", "suggest", "train")),
 )
 

@@ -13,6 +13,8 @@ import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from process_server import ForkedProcess
+
 COCKPIT = (sys.executable, "-m", "lrtui")
 
 LEAVES_ALTERNATE_SCREEN = b"\x1b[?1049l"
@@ -52,17 +54,27 @@ class Terminal:
         fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self._fd, self._slave = master, slave
         self.modes_before = termios.tcgetattr(slave)
-        self.pid = os.fork()
-        if self.pid == 0:
+        variables = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8", **(environment or {})}
+        # readline puts the size of another terminal into the C library's environment, which execv passes on
+        variables = {name: value for name, value in variables.items() if name not in ("COLUMNS", "LINES")}
+        self.pid = self._start([*program, *arguments], variables)
+
+    def _start(self, command: Sequence[str], variables: Mapping[str, str]) -> int:
+        """Start the program and return its process."""
+        pid = os.fork()
+        if pid == 0:
             try:
-                os.close(master)
-                os.login_tty(slave)
-                variables = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8", **(environment or {})}
-                # readline puts the size of another terminal into the C library's environment, which execv passes on
-                variables = {name: value for name, value in variables.items() if name not in ("COLUMNS", "LINES")}
-                os.execve(program[0], [*program, *arguments], variables)
+                os.close(self._fd)
+                os.login_tty(self._slave)
+                os.execve(command[0], command, variables)
             finally:
                 os._exit(127)
+        return pid
+
+    def _poll(self) -> int | None:
+        """Return the exit status, or None while the program runs."""
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        return os.waitstatus_to_exitcode(status) if pid else None
 
     def set_rate(self, rate: float | None) -> None:
         """Read this many bytes per second from now on."""
@@ -107,13 +119,13 @@ class Terminal:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self._read(0.05)
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
+            status = self._poll()
+            if status is not None:
                 # the program's last output may still be in the terminal's buffer
                 self.set_rate(None)
                 while self._read(0.0):
                     pass
-                return os.waitstatus_to_exitcode(status)
+                return status
         self.kill()
         raise AssertionError("the program does not end")
 
@@ -151,3 +163,22 @@ class Terminal:
         self.total += len(chunk)
         self.written = (self.written + chunk)[-TAIL_BYTES:]
         return len(chunk)
+
+
+class ForkedCockpit(Terminal):
+    """A cockpit in a pseudo-terminal, forked from a process that has imported PyTorch."""
+
+    def _start(self, command: Sequence[str], variables: Mapping[str, str]) -> int:
+        slave = self._slave
+        self._process = ForkedProcess(
+            command, stdin=slave, stdout=slave, stderr=slave, env=variables, start_new_session=True
+        )
+        return self._process.pid
+
+    def _poll(self) -> int | None:
+        return self._process.poll()
+
+    def kill(self) -> None:
+        """Kill the program."""
+        self._process.kill()
+        self._process.wait()

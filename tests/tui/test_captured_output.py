@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from terminal import LEAVES_ALTERNATE_SCREEN, Terminal
+from terminal import LEAVES_ALTERNATE_SCREEN, ForkedCockpit, Terminal
 from training_runs import TINY
 
 from lrtui.engine.session import Session
@@ -135,7 +135,9 @@ def test_lines_before_the_first_run_are_kept_for_its_log() -> None:
 
 
 def test_output_of_the_process_and_its_workers_goes_to_the_log() -> None:
-    terminal = Terminal("StepLR(1)", "--task", NOISY, "--store", "none", "--epochs", "2000", "--log-interval", "1000")
+    terminal = ForkedCockpit(
+        "StepLR(1)", "--task", NOISY, "--store", "none", "--epochs", "2000", "--log-interval", "1000"
+    )
     for text in (b"from a worker", b"to descriptor 1", b"to descriptor 2", b"from Python"):
         terminal.read_until(text)
     terminal.press("q")
@@ -152,7 +154,7 @@ def test_output_of_the_process_and_its_workers_goes_to_the_log() -> None:
 def test_a_child_that_outlives_the_cockpit_can_still_write(tmp_path: Path) -> None:
     late = tmp_path / "late"
     task = NOISY.replace("NoisyTask", "LeavesAProcess")
-    terminal = Terminal("StepLR(1)", "--task", task, "--store", "none", environment={"LATE_FILE": str(late)})
+    terminal = ForkedCockpit("StepLR(1)", "--task", task, "--store", "none", environment={"LATE_FILE": str(late)})
     terminal.read_until(b"done")
     terminal.press("q")
     assert terminal.wait_gone(10.0) == 0
@@ -179,8 +181,7 @@ def test_a_traceback_of_the_cockpit_is_seen_after_the_output_before_it() -> None
 @pytest.mark.parametrize("task", ["Aborts", "NoisyTask"])
 def test_a_process_that_is_killed_leaves_a_usable_terminal_with_its_last_output(task: str) -> None:
     arguments = ("StepLR(1)", "--task", NOISY.replace("NoisyTask", task), "--store", "none", "--epochs", "2000")
-    terminal = Terminal(*arguments)
-    terminal.read_until(b"importing")
+    terminal = ForkedCockpit(*arguments)
     if task == "NoisyTask":
         terminal.read_until(b"to descriptor 1")
         os.kill(terminal.pid, signal.SIGKILL)

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from terminal import COCKPIT, LEAVES_ALTERNATE_SCREEN, Terminal
+from terminal import COCKPIT, LEAVES_ALTERNATE_SCREEN, ForkedCockpit, Terminal
 from test_terminal import wait_for_run
 from training_runs import TINY
 
@@ -21,7 +21,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def test_quitting_on_a_slow_terminal() -> None:
-    terminal = Terminal(*SLOW, "--log-interval", "1", size=(80, 24), rate=RATE)
+    terminal = ForkedCockpit(*SLOW, "--log-interval", "1", size=(80, 24), rate=RATE)
     terminal.read_until(b"help")
     terminal.read(1.0)
     terminal.press("q")
@@ -34,7 +34,7 @@ def test_quitting_on_a_slow_terminal() -> None:
 
 
 def test_a_full_screen_log_with_many_lines_a_second_keeps_to_the_budget() -> None:
-    terminal = Terminal(*QUICK, "--epochs", "10000", "--log-interval", "1", "--store", "none", size=(80, 24))
+    terminal = ForkedCockpit(*QUICK, "--epochs", "10000", "--log-interval", "1", "--store", "none", size=(80, 24))
     try:
         terminal.read_until(b"epoch 1/10000")
         terminal.press("4")

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from terminal import LEAVES_ALTERNATE_SCREEN, SHOWS_CURSOR, STOPS_MOUSE, Terminal
+from terminal import LEAVES_ALTERNATE_SCREEN, SHOWS_CURSOR, STOPS_MOUSE, ForkedCockpit, Terminal
 from training_runs import TINY
 
 from lrtui.engine.resume import interrupted_run
@@ -22,7 +22,7 @@ TRAINING = ["StepLR(1)", "--task", TINY, "--batch-size", "16", "--epochs", "2000
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
 def test_a_signal_during_a_run_restores_the_terminal(number: signal.Signals, status: int) -> None:
-    terminal = Terminal(*TRAINING)
+    terminal = ForkedCockpit(*TRAINING)
     terminal.read_until(b"Train Epoch")
     os.kill(terminal.pid, number)
     assert terminal.wait_gone() == status
@@ -34,7 +34,7 @@ def test_a_signal_during_a_run_restores_the_terminal(number: signal.Signals, sta
 
 
 def test_quitting_during_a_run_restores_the_terminal_and_ends_the_process() -> None:
-    terminal = Terminal(*TRAINING)
+    terminal = ForkedCockpit(*TRAINING)
     terminal.read_until(b"Train Epoch")
     terminal.press("q")
     terminal.read_until(b"Stop it and quit?")
@@ -55,7 +55,7 @@ def wait_for_run(store: Path, condition: Callable[[StoredRun], bool], seconds: f
 def test_a_run_continues_without_the_screen(tmp_path: Path) -> None:
     slow = TINY.replace(":Tiny", ":Slow")
     arguments = ["--task", slow, "--batch-size", "16", "--epochs", "60", "--store", str(tmp_path / "store")]
-    terminal = Terminal("StepLR(1)", *arguments, "--log-interval", "1")
+    terminal = ForkedCockpit("StepLR(1)", *arguments, "--log-interval", "1")
     terminal.read_until(b"Train Epoch")
     terminal.press("q")
     terminal.read_until(b"continue it in the background")
@@ -75,11 +75,11 @@ def test_a_run_whose_terminal_hung_up_is_offered_at_the_next_start(
 ) -> None:
     slow = TINY.replace(":Tiny", ":Slow")
     arguments = ["--task", slow, "--batch-size", "16", "--epochs", "1000", "--store", str(tmp_path / "store")]
-    terminal = Terminal("StepLR(1)", *arguments, "--log-interval", "1")
+    terminal = ForkedCockpit("StepLR(1)", *arguments, "--log-interval", "1")
     terminal.read_until(b"Train Epoch")
     hang_up(terminal)
     assert terminal.wait_gone() == 129
-    terminal = Terminal("--store", str(tmp_path / "store"))
+    terminal = ForkedCockpit("--store", str(tmp_path / "store"))
     terminal.read_until(b"resume it here")
     terminal.press("\r")
     # its earlier events are on screen immediately
