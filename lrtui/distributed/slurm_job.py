@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
+from lrtui.text.format import counted
+
 SAVE_SECONDS = 60.0
 """How long a worker that is told to end may take to save its run."""
 
@@ -37,13 +39,16 @@ class WorkerJob:
         except UncompletedJobError:
             # raised by submitit's signal handler
             _end(process, SAVE_SECONDS)
-            return f"it was preempted, or reached its time limit of {self._minutes} minutes"
+            return f"it was preempted, or reached its time limit of {counted(self._minutes, 'minute')}"
         except KeyboardInterrupt:
             _end(process, INTERRUPT_SECONDS)
             return "it was cancelled"
+        if status in (-signal.SIGTERM, 128 + signal.SIGTERM):
+            # Slurm sends the signal to all processes of a job
+            return "it was cancelled or preempted"
         if status < 0:
-            return f"its worker was ended by {signal.Signals(-status).name}"
-        return f"its worker ended with status {status}" if status else ""
+            return f"its process was killed by {signal.Signals(-status).name}"
+        return f"its process ended with status {status}" if status else ""
 
     def checkpoint(self) -> None:
         """Tell submitit not to queue the job again: the race continues the run in a new job."""

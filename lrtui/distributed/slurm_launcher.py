@@ -29,7 +29,7 @@ DEFAULT_MINUTES = 60
 """Time limit of a job without `time`; submitit's is 5 minutes. A run that takes longer goes on in a further job."""
 
 WARNING_SECONDS = 90
-"""How long before its time limit a job is told to end."""
+"""How long before its time limit a job is told to end, unless that is more than a quarter of the limit."""
 
 CHECK_SECONDS = 1.0
 """How often a worker's job is looked at; the file system of a cluster is slow."""
@@ -90,7 +90,7 @@ class SlurmLauncher:
             cpus_per_task=cpus,
             gpus_per_node=gpus or None,
             stderr_to_stdout=True,
-            slurm_signal_delay_s=WARNING_SECONDS,
+            slurm_signal_delay_s=min(WARNING_SECONDS, self._minutes * 60 // 4),
             slurm_setup=setup or None,
             local_setup=setup or None,
             # since Slurm 22.05 srun does not take it from sbatch
@@ -228,7 +228,7 @@ class SlurmWorker:
             try:
                 reason = self._job.result()
             except Exception:  # the log says more
-                reason = "its worker could not be started"
+                reason = "its process could not be started"
         if not reason:
             return ""
         title = f"Slurm job {self._job.job_id}"

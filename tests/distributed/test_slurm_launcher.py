@@ -61,11 +61,14 @@ def test_a_job_runs_a_python_process_with_its_arguments_and_environment(tmp_path
 
 def test_a_worker_that_fails_is_reported_with_the_end_of_its_output(launcher: SlurmLauncher, tmp_path: Path) -> None:
     failed = launcher.start(["-c", "raise SystemExit('no such task')"], {}, "run-1")
-    killed = launcher.start(["-c", "import os; os.kill(os.getpid(), 9)"], {}, "run-2")
+    killed, cancelled = (
+        launcher.start(["-c", f"import os; os.kill(os.getpid(), {number})"], {}, f"run-{number}") for number in (9, 15)
+    )
     text = ended(failed)
-    assert "its worker ended with status 1: no such task; see " in text
+    assert "its process ended with status 1: no such task; see " in text
     assert str(tmp_path / "slurm") in text
-    assert "its worker was ended by SIGKILL" in ended(killed)
+    assert "its process was killed by SIGKILL" in ended(killed)
+    assert "it was cancelled or preempted" in ended(cancelled)
 
 
 SAVES_WHEN_TERMINATED = """
@@ -164,11 +167,19 @@ def test_a_job_asks_slurm_for_what_the_options_say(slurm: Path, tmp_path: Path) 
         "gpus-per-node=2",
         "job-name=lrtui-run-7",
         "no-requeue",
+        "signal=USR2@90",
     ):
         assert f"#SBATCH --{flag}\n" in script
     assert "\nmodule load cuda\n" in script
     assert "srun" in script
     assert "--cpus-per-task=4 " + sys.executable in script
+    launcher.close()
+
+
+def test_a_short_job_is_not_told_to_end_right_after_its_start(slurm: Path, tmp_path: Path) -> None:
+    launcher = make_launcher(tmp_path, ("time", "2"))
+    launcher.start(["-m", "worker"], {}, "run-1")
+    assert "#SBATCH --signal=USR2@30\n" in (slurm / "script").read_text()
     launcher.close()
 
 
