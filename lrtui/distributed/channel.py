@@ -28,6 +28,9 @@ LOST_SECONDS = 60.0
 
 CONNECT_SECONDS = 30.0
 
+CONNECTION = "the connection"
+"""Start of the reason if a channel has ended since the other process or its machine has."""
+
 MAX_MESSAGE = 64 << 20
 """Size of the longest message, in bytes."""
 
@@ -69,7 +72,7 @@ class Channel:
             except (OSError, ValueError) as error:
                 # a part of the message may have been sent, so nothing can follow it
                 self._shut_down()
-                raise ChannelError(f"the connection is lost: {error}") from None
+                raise ChannelError(f"{CONNECTION} is lost: {error}") from None
 
     def receive(self) -> Message:
         """Wait for a message and return it.
@@ -80,10 +83,10 @@ class Channel:
         try:
             return Message.of_bytes(self._connection.recv_bytes(MAX_MESSAGE))
         except EOFError:
-            raise ChannelError("the connection was closed") from None
+            raise ChannelError(f"{CONNECTION} was closed") from None
         except (OSError, MessageError) as error:
             self._shut_down()
-            raise ChannelError(f"the connection is lost: {error}") from None
+            raise ChannelError(f"{CONNECTION} is lost: {error}") from None
 
     def shut_down(self) -> None:
         """End the connection; a thread that waits in `receive` leaves it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -20,40 +21,45 @@ class ReceivedFiles:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.error = ""
-        """Why the last file could not be written; empty if it could."""
         self._file: IO[bytes] | None = None
+        self._has_failed = False
 
     def take(self, message: Message) -> None:
         """Write a part; with the last one the file gets its name.
 
         Raises:
             MessageError: if it is no part of a checkpoint.
+            OSError: if it can't be written; the other parts of the file are then ignored.
         """
         name, is_last = str(message.body.get("name")), bool(message.body.get("last"))
         if not CHECKPOINT_NAME.fullmatch(name) or len(message.columns) != 1:
             raise MessageError(f"not a part of a checkpoint: {name:.40}")
-        path = self.folder / f"{name}{UNFINISHED}"
+        path, has_failed = self.folder / f"{name}{UNFINISHED}", self._has_failed
+        self._has_failed = has_failed and not is_last
+        if has_failed:
+            return
         try:
-            if self._file is None and not self.error:
+            if self._file is None:
                 self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._file = path.open("wb")
-            if self._file is not None:
-                self._file.write(message.columns[0].data)
-                if is_last:
-                    self._file.flush()
-                    os.fsync(self._file.fileno())
-                    self._file.close()
-                    self._file = None
-                    path.replace(self.folder / name)
-        except OSError as error:
-            self.error = error.strerror or str(error)
+            self._file.write(message.columns[0].data)
+            if is_last:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._file.close()
+                self._file = None
+                path.replace(self.folder / name)
+        except OSError:
+            self._has_failed = not is_last
             self.close()
-        if is_last:
-            self.error = ""
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+            raise
 
     def close(self) -> None:
-        """Forget a file that is not complete."""
+        """Close a file that is not complete."""
         if self._file is not None:
-            self._file.close()
+            # the disk may be full
+            with suppress(OSError):
+                self._file.close()
             self._file = None

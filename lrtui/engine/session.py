@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.engine.run import Run
 from lrtui.run.commands import Stop
+from lrtui.run.errors import LrtuiError
 from lrtui.run.log import LOG_LINES
 from lrtui.run.range_feed import Sweep
 from lrtui.run.spec import RunSpec
@@ -49,6 +50,7 @@ class Session:
             LrtuiError: while another run is training.
         """
         run = Run(spec, number=1 + max((run.number for run in self.runs), default=0), resume_plan=resume_plan)
+        self._check_none_running()
         run.start(STORE_SECONDS)
         # a resumed run takes the place of its earlier part
         self.runs = [other for other in self.runs if not run.is_recorded or other.id != run.id] + [run]
@@ -62,8 +64,14 @@ class Session:
         """
         from lrtui.engine.range_test import RangeTestThread
 
+        self._check_none_running()
         self._range_test = RangeTestThread(spec, sweep).start()
         return self._range_test
+
+    def _check_none_running(self) -> None:
+        """Check that no run is training, also in another process."""
+        if (other := next((run for run in self.runs if not run.join(0)), None)) is not None:
+            raise LrtuiError(f"{other.title} is still running. Stop it first")
 
     def poll(self) -> bool:
         """Fold the new events of all runs, add new output to the newest run's log; return whether there was any."""

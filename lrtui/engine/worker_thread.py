@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from lrtui.distributed.channel import Channel, ChannelError
+from lrtui.distributed.channel import CONNECTION, Channel, ChannelError
 from lrtui.distributed.driver_port import expect_worker, forget_worker, worker_count
 from lrtui.distributed.event_stream import events_of, file_messages
 from lrtui.distributed.launcher import Launcher, WorkerProcess
@@ -112,15 +114,15 @@ class WorkerThread(TrainingThread):
     def _elsewhere(self) -> str:
         return f"{self.title} is trained in another process"
 
-    def _warn(self, text: str) -> None:
+    def _warn(self, text: str, code: str = "store") -> None:
         with self._lock:
             channel = self._channel
             if channel is None:
-                self._reporter.notice("store", text, level="warning")
+                self._reporter.notice(code, text, level="warning")
                 return
         # the worker numbers the run's events
         with suppress(ChannelError):
-            channel.send(Message("notice", {"code": "store", "text": text, "level": "warning"}))
+            channel.send(Message("notice", {"code": code, "text": text, "level": "warning"}))
 
     def _lose(self, reason: str) -> None:
         with self._lock:
@@ -162,9 +164,15 @@ class WorkerThread(TrainingThread):
         assert self._arrived is not None
         with suppress(ChannelError):
             self._send_request(self._arrived)
+        ended_at = math.inf
         while self._end_reason is None:
             self._news.wait(POLL_SECONDS)
             self._news.clear()
+            if self._finished is not None:
+                ended_at = min(ended_at, time.monotonic())
+                if time.monotonic() - ended_at > END_SECONDS:
+                    # leaving a process group may hang
+                    worker.end()
             if not worker.is_alive and self._end_reason is None and not self._news.wait(POLL_SECONDS):
                 # the machine may be gone without closing the connection
                 self._arrived.shut_down()
@@ -172,7 +180,8 @@ class WorkerThread(TrainingThread):
             self._channel = None
         _wait_for_end(worker)
         if self._finished is None:
-            self._note_lost(self._failed_rank or worker.failure() or self._end_reason)
+            how = self._failed_rank or worker.failure()
+            self._note_lost(how if how and self._end_reason.startswith(CONNECTION) else self._end_reason)
             return
         if self._end.get("error") is not None:
             self.error = error_from_json(self._end["error"])
@@ -274,7 +283,7 @@ class WorkerThread(TrainingThread):
             case "events":
                 self._take_events(message)
             case "file" if self._files is not None:
-                self._files.take(message)
+                self._take_file(self._files, message)
             case "failure" if self._ranks is not None:
                 self._failed_rank, self._is_rank_killed = str(message.body["text"]), bool(message.body["is_killed"])
                 self._ranks.send(Message("leave"))
@@ -300,6 +309,16 @@ class WorkerThread(TrainingThread):
         pause = PAUSE_SECONDS * worker_count(self._launcher.host)
         stored = recording.stored_seq if recording is not None else sys.maxsize
         self._arrived.send(Message("taken", {"stored": stored, "pause": pause}))
+
+    def _take_file(self, files: ReceivedFiles, message: Message) -> None:
+        try:
+            files.take(message)
+        except OSError as error:
+            self._warn(
+                f"no checkpoint can be written into {files.folder}: {error.strerror or error}. Training continues; "
+                "earlier checkpoints are kept",
+                "checkpoint",
+            )
 
     def _publish(self, event: Event) -> None:
         if isinstance(event, RunStarted):
@@ -334,10 +353,10 @@ def _reporter_after(last: Event | StepBlock, before: Reporter) -> Reporter:
 
 def _wait_for_end(worker: WorkerProcess) -> None:
     """Wait for the end of the worker's process, and kill it if that takes too long."""
-    until = threading.Event()
-    waited = 0.0
-    while worker.is_alive and waited < END_SECONDS:
-        until.wait(0.02)
-        waited += 0.02
+    until, pause = time.monotonic() + END_SECONDS, 0.02
+    # asking whether it is alive may take a while on another machine
+    while worker.is_alive and time.monotonic() < until:
+        time.sleep(pause)
+        pause = min(2 * pause, POLL_SECONDS)
     if worker.is_alive:
         worker.end()

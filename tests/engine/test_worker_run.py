@@ -24,6 +24,8 @@ from lrtui import EpochDone, EvalDone, Event, LrtuiError, Run, RunStarted, Usage
 from lrtui.distributed import local_launcher
 from lrtui.distributed.launcher import WorkerProcess
 from lrtui.distributed.local_launcher import LocalLauncher
+from lrtui.engine.session import Session
+from lrtui.engine.worker_thread import WorkerThread
 from lrtui.run.commands import RangeTest
 from lrtui.run.errors import NotationError
 from lrtui.run.events import CheckpointSaved, CommandRefused, LrSet, Paused, Resumed, ScheduleSwitched
@@ -184,6 +186,53 @@ def test_what_only_this_process_can_do_is_refused(tmp_path: Path) -> None:
         assert feed.wait(60)
         assert feed.end is not None
         assert "a range test needs a run of this process" in str(feed.end.error)
+
+
+def test_a_worker_finds_files_and_modules_as_this_process_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = Path(TINY.partition(":")[0]).read_text()
+    (tmp_path / "in_folder.py").write_text(text)
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "on_path.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path / "modules"))
+    launcher = LocalLauncher(tmp_path / "output")
+    for number, task in enumerate(("in_folder.py:Tiny", "in_folder:Tiny", "on_path:Tiny"), 1):
+        run = Run(tiny_spec(store="store", task=task, epochs=1), launcher=launcher).start()
+        assert run.result().status == "done"
+        assert run.store_folder == tmp_path / "store"
+        assert run.number == number
+
+
+def test_a_session_has_one_run_at_a_time_also_in_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # as with --nproc, but without its processes
+    monkeypatch.setattr(WorkerThread, "_arguments", ["-m", "lrtui.engine.worker"])
+    session = Session()
+    spec = tiny_spec(store=str(tmp_path), task=SLOW, epochs=1000, nproc=2)
+    first = session.start(spec)
+    with pytest.raises(LrtuiError, match=r"run #1 is still running\. Stop it first"):
+        session.start(spec)
+    wait_for(lambda: session.poll() and first.state.step > 3)
+    first.send("stop")
+    wait_for(lambda: (session.poll(), not first.is_live)[1])
+    second = session.start(spec)
+    wait_for(lambda: session.poll() and second.state.step > 3)
+    assert session.close(60, "the terminal was closed")
+    session.poll()
+    assert (first.state.status, second.state.status) == ("stopped", "stopped")
+    assert "the terminal was closed" in [line.text for line in second.state.log.lines]
+    assert [run.number for run in session.runs] == [1, 2]
+
+
+def test_a_checkpoint_that_cannot_be_received_is_reported(tmp_path: Path) -> None:
+    launcher = FarLauncher(tmp_path / "output")
+    spec = tiny_spec(store=str(tmp_path), epochs=2, at=("step 3: checkpoint",))
+    run = Run(spec, launcher=launcher)
+    # a file where the folder should be
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "1").write_text("")
+    assert run.start().result().status == "done"
+    assert any("no checkpoint can be written into" in line.text for line in run.state.log.lines)
+    assert stored(tmp_path, in_full=10**6) == run.state
 
 
 def test_several_runs_at_once_in_workers_beside_one_in_this_process(tmp_path: Path) -> None:
