@@ -1,0 +1,85 @@
+"""Compares a run of one process with the same run of several: lr, loss, results, and time of a step.
+
+    python benchmarks/processes.py [--nproc 2] [--epochs 1] [--train-samples N] [--test-samples N] [-- OPTIONS]
+    python benchmarks/processes.py --test-samples 101 --train-samples 6400     (test samples that can't be halved)
+
+Both are started as a user starts them, `lrtui train SCHEDULE --nproc N --json`, and train the case study one after the
+other. OPTIONS are further options of `lrtui train`. The limits are printed with what was measured; the exit status is 1
+if one is exceeded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+SCHEDULE = "OneCycleLR(max_lr=0.003)"
+"""Changes the lr with every batch."""
+
+FIRST_BATCHES = 50
+LOSS_LIMIT = 1e-4
+"""Largest allowed difference of a loss within the first batches, where rounding has not added up."""
+
+ACCURACY_LIMIT = 0.01
+"""Largest allowed difference of the test accuracy at the end; by seed it varies by as much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What one of the runs printed."""
+
+    lrs: list[tuple[float, ...]]
+    losses: list[float]
+    accuracies: list[float]
+    step_ms: float
+
+
+def trained(nproc: int, options: list[str]) -> Trained:
+    """Train with this number of processes."""
+    command = [sys.executable, "-m", "lrtui", "train", SCHEDULE, "--nproc", str(nproc), "--json", "--store", "none"]
+    done = subprocess.run([*command, *options], stdout=subprocess.PIPE, text=True, check=True)
+    events: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
+    steps = [event for event in events if event["event"] == "StepDone"]
+    # the time of a test lies between two epochs
+    times = [after["seconds"] - before["seconds"] for before, after in zip(steps, steps[1:], strict=False)]
+    return Trained(
+        lrs=[tuple(step["lrs"]) for step in steps],
+        losses=[step["loss"] for step in steps],
+        accuracies=[event["accuracy"] for event in events if event["event"] == "EvalDone"],
+        step_ms=1e3 * statistics.fmean(sorted(times)[: len(times) * 99 // 100]),
+    )
+
+
+def main() -> int:
+    """Train twice and print what differs."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--nproc", type=int, default=2)
+    parser.add_argument("--epochs", default="1")
+    parser.add_argument("--train-samples")
+    parser.add_argument("--test-samples")
+    parser.add_argument("options", nargs="*", help="further options of lrtui train, after --")
+    arguments = parser.parse_args()
+    options = ["--epochs", arguments.epochs, "--device", "cpu", *arguments.options]
+    for name in ("train_samples", "test_samples"):
+        if (value := getattr(arguments, name)) is not None:
+            options += ["--" + name.replace("_", "-"), value]
+    one, several = trained(1, options), trained(arguments.nproc, options)
+    differences = [abs(a - b) for a, b in zip(one.losses, several.losses, strict=True)]
+    first, accuracy = max(differences[:FIRST_BATCHES]), abs(one.accuracies[-1] - several.accuracies[-1])
+    print(f"{len(one.losses):,} steps with 1 and with {arguments.nproc} processes")
+    print(f"lr: {'equal in every step' if one.lrs == several.lrs else 'DIFFERENT'}")
+    print(f"loss: differs by at most {first:.1e} in the first {FIRST_BATCHES} steps (limit {LOSS_LIMIT:g})")
+    print(f"loss: differs by at most {max(differences):.1e} in all steps")
+    print(f"accuracy: {one.accuracies[-1]:.4f} and {several.accuracies[-1]:.4f} (limit {ACCURACY_LIMIT:g})")
+    print(f"time of a step: {one.step_ms:.1f} ms and {several.step_ms:.1f} ms")
+    is_equal = one.lrs == several.lrs and first <= LOSS_LIMIT and accuracy <= ACCURACY_LIMIT
+    return 0 if is_equal else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
