@@ -11,6 +11,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.events import Resize
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
@@ -26,6 +27,10 @@ APPLIED_TO_RUN = {
     "epochs": "more epochs also extend the current run",
 }
 """Settings that also apply to the current run, with a description."""
+
+
+ROWS_AROUND = 6
+"""Rows of the form besides those of the settings: its border, the help and the keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,10 @@ class SettingsScreen(ModalScreen[SettingsChoice | None]):
         self.query(Input).first().focus()
         self._show_help()
         self.set_interval(POLL_SECONDS, self._follow_the_run)
+
+    def on_resize(self, event: Resize) -> None:
+        """Leave room for the help of the focused setting and for the keys; the rows scroll."""
+        self.query_one("#rows").styles.max_height = max(1, event.size.height - ROWS_AROUND)
 
     def _follow_the_run(self) -> None:
         """Update what the form says when the current run ends or another one starts."""
