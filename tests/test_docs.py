@@ -149,7 +149,8 @@ def test_a_documented_schedule_is_valid(page: str, body: str) -> None:
 def test_every_block_has_a_language_that_is_tested() -> None:
     for page, text in PAGES.items():
         languages = re.findall(r"^```(\w*)\n.*?^```", text, re.M | re.S)
-        # shell start-up lines are text: tests/cli/test_completion.py runs them
+        # shell start-up lines and runs of several processes are text: tests/cli/test_completion.py and
+        # tests/cli/test_torchrun_ranks.py run such lines
         assert set(languages) <= {"sh", "python", "schedule", "sql"} | (
             {"text"} if page == "command-line.md" else set()
         )
