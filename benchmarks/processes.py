@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 SCHEDULE = "OneCycleLR(max_lr=0.003)"
@@ -46,7 +47,7 @@ def trained(nproc: int, options: list[str]) -> Trained:
     events: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
     steps = [event for event in events if event["event"] == "StepDone"]
     # the time of a test lies between two epochs
-    times = [after["seconds"] - before["seconds"] for before, after in zip(steps, steps[1:], strict=False)]
+    times = [after["seconds"] - before["seconds"] for before, after in pairwise(steps)]
     return Trained(
         lrs=[tuple(step["lrs"]) for step in steps],
         losses=[step["loss"] for step in steps],

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from types import FrameType
 
-from lrtui.cli.exit_codes import DONE, FAILED, SIGNALS
+from lrtui.cli.exit_codes import DONE, FAILED, REASONS, SIGNALS
 from lrtui.distributed.torchrun import is_first_rank, torchrun_rank
 from lrtui.run.errors import UsageError
 
@@ -77,6 +77,10 @@ def wait_for_rank_0(status: int) -> None:
         time.sleep(WAIT_SECONDS)
 
 
+JOIN_SECONDS = 5.0
+"""Seconds after a signal in which rank 0 can still begin and stop the run."""
+
+
 @contextmanager
 def silent_beside_rank_0() -> Iterator[None]:
     """Let only rank 0 print messages within the block; what the task prints elsewhere goes to standard error."""
@@ -90,10 +94,11 @@ def silent_beside_rank_0() -> Iterator[None]:
 def follow_rank_0() -> int:
     """Train as one of the processes besides rank 0, which has the settings, and return the exit code.
 
-    A signal stops the run through rank 0, which receives it as well, at the same step in all processes; before the
-    run begins, it ends this process.
+    A signal stops the run, at the same step in all processes. If rank 0 has ended before the run began, it ends this
+    process.
     """
     from lrtui.engine.session import Session
+    from lrtui.run.commands import Stop
     from lrtui.run.spec import RunSpec
 
     with suppress(OSError):
@@ -102,16 +107,19 @@ def follow_rank_0() -> int:
     with redirect_stdout(sys.__stderr__), redirect_stderr(sys.__stderr__):
         run = Session().start(RunSpec(store="none"))
 
+        received: list[tuple[float, int]] = []
+
         def handle(number: int, _: FrameType | None) -> None:
-            if not run.has_begun:
-                os._exit(SIGNALS[signal.Signals(number)])
+            received.append((time.monotonic(), SIGNALS[signal.Signals(number)]))
+            run.send(Stop(REASONS.get(signal.Signals(number), "")))
 
         previous = {number: signal.signal(number, handle) for number in SIGNALS}
         while run.is_live:
             run.poll()
             run.join(POLL_SECONDS)
+            if received and not run.has_begun and time.monotonic() - received[0][0] > JOIN_SECONDS:
+                os._exit(received[0][1])
         for number, handler in previous.items():
             signal.signal(number, handler)
-    outcome = run.state.outcome
-    # rank 0 reports a loss that is not finite
-    return FAILED if outcome is None or outcome.outcome == "failed" else DONE
+    # rank 0 reports how the run ended
+    return DONE if run.state.outcome is not None and run.error is None else FAILED

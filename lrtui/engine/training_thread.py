@@ -26,6 +26,7 @@ from lrtui.training.reporter import Reporter, finish_run
 if TYPE_CHECKING:
     from torch import nn
 
+    from lrtui.distributed.process_group import ProcessGroup
     from lrtui.engine.recording import Recording
     from lrtui.engine.resume import ResumePlan
     from lrtui.tasks.task import Task
@@ -69,6 +70,7 @@ class TrainingThread:
         self._checkpoints: Checkpoints | None = None
         self._range_feeds: list[RangeFeed] = []
         self._holder: int | None = None
+        self._group: ProcessGroup | None = None
         self._reporter = Reporter(self.feed, next_seq=resume_plan.next_seq if resume_plan else 0)
         # not a Textual worker, which is tied to a widget: leaving the screen must not wait for a batch to end
         self._thread = DaemonThread(self._work, f"training-{number}")
@@ -108,7 +110,14 @@ class TrainingThread:
         self.send(Stop(because))
 
     def send(self, command: Command) -> bool:
-        """Send a command to the thread; return False if the run is over."""
+        """Send a command to the thread; return False if the run is over.
+
+        Of several processes, rank 0 takes commands. A stop that another one is sent is passed on to it.
+        """
+        group = self._group
+        if group is not None and not group.is_first and isinstance(command, Stop):
+            group.ask_to_stop(command.because)
+            return self.is_alive
         if isinstance(command, RangeTest):
             self._range_feeds.append(command.feed)
         is_sent = self.inbox.send(command)
@@ -245,7 +254,7 @@ class TrainingThread:
             if plan is None or plan.is_branch:
                 self.recording.record_git_commit()
         try:
-            group = ProcessGroup.of_environment()
+            group = self._group = ProcessGroup.of_environment()
         except Exception as error:  # torch.distributed raises RuntimeError and others
             self._fail(f"the processes that torchrun has started can't be connected: {error}")
             return
