@@ -107,19 +107,29 @@ def follow_rank_0() -> int:
     with redirect_stdout(sys.__stderr__), redirect_stderr(sys.__stderr__):
         run = Session().start(RunSpec(store="none"))
 
-        received: list[tuple[float, int]] = []
+        received: list[tuple[float, signal.Signals]] = []
+        is_stopped = False
 
         def handle(number: int, _: FrameType | None) -> None:
-            received.append((time.monotonic(), SIGNALS[signal.Signals(number)]))
-            run.send(Stop(REASONS.get(signal.Signals(number), "")))
+            received.append((time.monotonic(), signal.Signals(number)))
 
-        previous = {number: signal.signal(number, handle) for number in SIGNALS}
+        for number in SIGNALS:
+            signal.signal(number, handle)
         while run.is_live:
             run.poll()
             run.join(POLL_SECONDS)
-            if received and not run.has_begun and time.monotonic() - received[0][0] > JOIN_SECONDS:
-                os._exit(received[0][1])
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+            if received:
+                since, first = received[0]
+                if not is_stopped:
+                    is_stopped = run.send(Stop(REASONS.get(first, "")))
+                if not run.has_begun and time.monotonic() - since > JOIN_SECONDS:
+                    os._exit(SIGNALS[first])
+        error = run.error or (None if run.state.outcome is not None else "the training thread ended without a result")
+        status = DONE if error is None else FAILED
+        for number in SIGNALS:
+            # nothing is left to save
+            signal.signal(number, lambda *_: os._exit(status))
+    if error is not None:
+        print(f"lrtui: {error}", file=sys.__stderr__)
     # rank 0 reports how the run ended
-    return DONE if run.state.outcome is not None and run.error is None else FAILED
+    return status

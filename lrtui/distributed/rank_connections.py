@@ -381,7 +381,8 @@ class _OtherRank:
                 continue
             except (OSError, ValueError):
                 self._is_first_gone = True
-                self._leave(1)
+                # rank 0 may end a run, and its process, while this one is still setting up
+                self._leave(0 if self._ended_run == self._run else 1)
                 return
             if "ended" in record:
                 self._ended_run = record["run"]
