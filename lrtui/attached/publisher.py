@@ -20,7 +20,7 @@ from lrtui.run.commands import Resume
 from lrtui.run.daemon_thread import DaemonThread
 from lrtui.run.errors import Stopped, describe_exception
 from lrtui.run.events import EpochDone, EvalDone, Event, Notice, Outcome, RunStarted, StepDone
-from lrtui.run.feed import LiveFeed
+from lrtui.run.feed import LiveFeed, StepBlock
 from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
 from lrtui.store.command_output import inherited_output
@@ -47,7 +47,7 @@ def say(text: str) -> None:
 class _Feed(LiveFeed):
     """Hands the events to the recording, and keeps none."""
 
-    def publish(self, event: Event) -> None:
+    def publish(self, event: Event | StepBlock) -> None:
         if self.listener is not None:
             self.listener(event)
 

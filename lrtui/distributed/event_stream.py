@@ -84,8 +84,8 @@ class EventSender:
         self._has_news.set()
         self._thread.join()
 
-    def _note(self, event: Event) -> None:
-        if not isinstance(event, StepDone):
+    def _note(self, event: Event | StepBlock) -> None:
+        if not isinstance(event, StepDone | StepBlock):
             if isinstance(event, CheckpointSaved):
                 self._newest_file = event.path
             self._has_news.set()

@@ -89,7 +89,7 @@ class Recording:
         self.run, self.folder = recorder.run, writer.folder
         self._removable: set[str] = set()
         self.publish = recorder.publish
-        """Takes an event; neither blocks nor raises."""
+        """Takes an event, or a block of steps; neither blocks nor raises."""
         writer.listeners.append(report)
         writer.add(recorder)
 
@@ -221,6 +221,11 @@ class Recording:
     def stored_seq(self) -> int:
         """`seq` of the newest event of this recording on disk, or -1."""
         return self._recorder.stored_seq
+
+    @property
+    def seconds_to_write(self) -> float:
+        """Seconds that the store took to write what the runs of this process had published last."""
+        return self._writer.seconds_taken
 
     def is_stored(self, seq: int) -> bool:
         """Return whether the event with this seq is on disk."""

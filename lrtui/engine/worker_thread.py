@@ -298,8 +298,7 @@ class WorkerThread(TrainingThread):
         recording = self.recording
         for item in events_of(message):
             if isinstance(item, StepBlock):
-                for index in range(len(item)):
-                    self.feed.publish(item.step(index))
+                self.feed.publish(item)
                 self._last = item
             elif isinstance(item, Event):
                 self._publish(item)
@@ -307,6 +306,9 @@ class WorkerThread(TrainingThread):
             recording.remove_checkpoints(removed)
         assert self._arrived is not None
         pause = PAUSE_SECONDS * worker_count(self._launcher.host)
+        if recording is not None:
+            # a store that takes long is given fewer and longer batches
+            pause = max(pause, recording.seconds_to_write)
         stored = recording.stored_seq if recording is not None else sys.maxsize
         self._arrived.send(Message("taken", {"stored": stored, "pause": pause}))
 

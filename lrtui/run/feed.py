@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
 from lrtui.run.events import NO_METRICS, Event, StepDone
@@ -54,6 +55,19 @@ class StepBlock:
             lrs=tuple(float(lrs[index]) for group, lrs in enumerate(self.lrs) if index >= self.added.get(group, 0)),
             metrics=self._metrics(index) if self.metrics else NO_METRICS,
         )
+
+    def steps(self) -> Iterator[StepDone]:
+        """Yield the steps as their events."""
+        columns = (self.seqs, self.epochs, self.batches, self.seconds, self.loss)
+        lrs = [tuple(values) for values in zip(*(lrs.tolist() for lrs in self.lrs), strict=True)]
+        rows = zip(count(self.first_step), *(column.tolist() for column in columns), lrs, strict=False)
+        for index, (step, seq, epoch, batch, seconds, loss, values) in enumerate(rows):
+            if self.added:
+                values = tuple(lr for group, lr in enumerate(values) if index >= self.added.get(group, 0))
+            metrics = self._metrics(index) if self.metrics else NO_METRICS
+            yield StepDone(
+                seq=seq, step=step, seconds=seconds, epoch=epoch, batch=batch, loss=loss, lrs=values, metrics=metrics
+            )
 
     def part(self, start: int, end: int) -> StepBlock:
         """Return the steps from one index to another as a block; its arrays are views."""
@@ -163,20 +177,32 @@ class LiveFeed:
     """
 
     def __init__(self) -> None:
-        self._events: deque[Event] = deque()
-        self.listener: Callable[[Event], None] | None = None
-        """Takes every event as well; must neither block nor raise."""
+        self._events: deque[Event | StepBlock] = deque()
+        self.listener: Callable[[Event | StepBlock], None] | None = None
+        """Takes everything that is published as well; must neither block nor raise."""
 
-    def publish(self, event: Event) -> None:
-        """Append an event."""
+    def publish(self, event: Event | StepBlock) -> None:
+        """Append an event, or a block of steps."""
         self._events.append(event)
         if self.listener is not None:
             self.listener(event)
 
     def take(self, limit: int) -> list[Event]:
-        """Return at most `limit` events that have not been taken yet, oldest first; never blocks."""
-        events = self._events
-        return [events.popleft() for _ in range(min(limit, len(events)))]
+        """Return at most `limit` events that have not been taken yet, oldest first, steps one by one; never blocks."""
+        events: list[Event] = []
+        # what is published meanwhile is left for the next call
+        for _ in range(min(limit, len(self._events))):
+            item = self._events.popleft()
+            if not isinstance(item, StepBlock):
+                events.append(item)
+            elif len(item) > (room := limit - len(events)):
+                events += item.part(0, room).steps()
+                self._events.appendleft(item.part(room, len(item)))
+            else:
+                events += item.steps()
+            if len(events) >= limit:
+                break
+        return events
 
     def __len__(self) -> int:
         return len(self._events)

@@ -9,6 +9,7 @@ import platform
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -31,6 +32,13 @@ from lrtui.store.step_rows import LR_SERIES, METRIC_SERIES, BlockSummaries
 from lrtui.store.store_feed import step_values
 
 GIT_SECONDS = 2.0
+
+GIT_FRESH_SECONDS = 1.0
+"""Seconds for which a commit that was found is taken for the current one."""
+
+_git_lock = threading.Lock()
+_git_found: dict[str, tuple[str | None, float]] = {}
+"""The commit that was found last, and when, by directory."""
 
 ENDED = get_args(Outcome)
 """States of a run that has ended."""
@@ -101,7 +109,21 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """Return the working directory's commit, with a + if files differ from it; None outside of a repository."""
+    """Return the working directory's commit, with a + if files differ from it; None outside of a repository.
+
+    Runs that start at the same time share one call of git.
+    """
+    directory = os.getcwd()
+    with _git_lock:
+        commit, at = _git_found.get(directory, (None, -math.inf))
+        if time.monotonic() - at > GIT_FRESH_SECONDS:
+            commit = _described_commit()
+            _git_found.clear()
+            _git_found[directory] = commit, time.monotonic()
+        return commit
+
+
+def _described_commit() -> str | None:
     command = ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
     try:
         done = subprocess.run(

@@ -6,8 +6,8 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, InvalidStateError, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, InvalidStateError, wait
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -68,6 +68,9 @@ class Writer:
         self._file: tuple[int, int] | None = None
         self._trouble = ""
         self._retry_at = self._heartbeat_at = self._files_at = 0.0
+        self.seconds_taken = 0.0
+        """Seconds that the newest rows took to be written."""
+        self._rests_until = 0.0
         self._first = 0
         """Index of the recorder whose events are taken in first."""
         self._thread = DaemonThread(self._work, "store")
@@ -139,37 +142,68 @@ class Writer:
     # -- the thread ---------------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        timeout = INTERVAL
         while True:
-            self._wake.wait(INTERVAL)
+            self._wake.wait(timeout)
             self._wake.clear()
             closing = self._closing
             if closing:  # the last attempt does not wait
                 self._retry_at = 0.0
             self._serve_calls()
             started = time.monotonic()
+            if started < self._rests_until and not closing:
+                timeout = self._rests_until - started
+                continue
             while self._write_turn(drain=closing):
                 pass
             if closing:
                 break
             # many runs wake this thread all the time: the busier the store, the fewer and larger its transactions
-            time.sleep(min(time.monotonic() - started, LONGEST_REST))
+            ended, timeout = time.monotonic(), INTERVAL
+            self.seconds_taken = ended - started
+            self._rests_until = ended + min(self.seconds_taken, LONGEST_REST)
         if self._connection is not None:
             with suppress(sqlite3.Error):
                 self._connection.close()
 
     def _serve_calls(self) -> None:
+        """Carry out the calls that wait; those that came together share a transaction, and one wait for the disk."""
         while self._calls:
-            function, future = self._calls.popleft()
-            # cancelled meanwhile: a call that timed out has no effect
-            with suppress(InvalidStateError, CancelledError):
-                try:
-                    future.set_result(self._transaction(_unless_cancelled(function, future)))
-                except (sqlite3.Error, OSError, StoreError) as error:
-                    future.set_exception(StoreError(self._message(error)))
-                except CancelledError:
+            calls = [self._calls.popleft() for _ in range(len(self._calls))]
+            answers: list[tuple[Future[Any], Any, Exception | None]] = []
+            try:
+                self._transaction(partial(self._call_all, calls, answers))
+            except Exception as error:
+                failure = error if not isinstance(error, sqlite3.Error | OSError) else StoreError(self._message(error))
+                answers = [(future, None, failure) for _, future in calls]
+            for future, result, raised in answers:
+                # cancelled meanwhile: a call that timed out has no effect
+                with suppress(InvalidStateError):
+                    if raised is None:
+                        future.set_result(result)
+                    else:
+                        future.set_exception(raised)
+
+    def _call_all(
+        self,
+        calls: Sequence[tuple[Callable[[sqlite3.Connection], Any], Future[Any]]],
+        answers: list[tuple[Future[Any], Any, Exception | None]],
+        connection: sqlite3.Connection,
+    ) -> None:
+        for function, future in calls:
+            if not future.set_running_or_notify_cancel():
+                continue
+            connection.execute("SAVEPOINT call")
+            try:
+                answers.append((future, function(connection), None))
+            except Exception as error:
+                # some failures of the disk have ended the transaction, and with it all calls
+                if not connection.in_transaction:
                     raise
-                except Exception as error:  # raised in the caller's thread
-                    future.set_exception(error)
+                connection.execute("ROLLBACK TO call")
+                known = StoreError(self._message(error)) if isinstance(error, sqlite3.Error | OSError) else error
+                answers.append((future, None, known))
+            connection.execute("RELEASE call")
 
     def _write_turn(self, *, drain: bool) -> bool:
         """Write new rows; return whether there may be more to write immediately.
@@ -309,16 +343,3 @@ class Writer:
                 f"the store can't be written: {message}. Training continues; its events are held in memory (up to "
                 f"{MAX_HELD_EVENTS:,}) until the store can be written again"
             )
-
-
-def _unless_cancelled(
-    function: Callable[[sqlite3.Connection], T], future: Future[T]
-) -> Callable[[sqlite3.Connection], T]:
-    """Return the function, not to be called once its caller has given up waiting for the lock."""
-
-    def call(connection: sqlite3.Connection) -> T:
-        if not future.set_running_or_notify_cancel():
-            raise CancelledError
-        return function(connection)
-
-    return call
