@@ -215,6 +215,7 @@ class SimulatedLauncher:
         ]
         self._workers: dict[str, SimulatedProcess] = {}
         self._next = 0
+        self._lock = threading.Lock()
         for simulator in self._simulators:
             threading.Thread(target=self._note_ends, args=(simulator.stdout,), daemon=True).start()
 
@@ -228,7 +229,9 @@ class SimulatedLauncher:
         simulator = self._simulators[self._next % len(self._simulators)]
         self._next += 1
         assert simulator.stdin is not None
-        print(json.dumps(dict(environment)), file=simulator.stdin, flush=True)
+        with self._lock:
+            simulator.stdin.write(json.dumps(dict(environment)) + "\n")
+            simulator.stdin.flush()
         return worker
 
     def close(self) -> None:
@@ -309,12 +312,11 @@ def stored_steps(folder: Path) -> int:
 def check_store(folder: Path, steps: int, runs: int) -> str:
     """Return what is missing in the store; an empty string if every event of every run is there, without a gap."""
     with closing(sqlite3.connect(f"file:{folder / 'runs.db'}?mode=ro", uri=True)) as connection:
-        rows = connection.execute("SELECT run, count(*), min(seq), max(seq) FROM batches GROUP BY run").fetchall()
-        others = dict(connection.execute("SELECT run, count(*) FROM events GROUP BY run").fetchall())
-        (last,) = connection.execute("SELECT max(seq) FROM events").fetchone()
-    stored = sum(count for _, count, _, _ in rows)
-    assert last is not None
-    gaps = [run for run, count, _, highest in rows if count + others[run] - 2 != highest]
+        rows = connection.execute("SELECT run, count(*), max(seq) FROM batches GROUP BY run").fetchall()
+        query = "SELECT run, count(*), max(seq) FROM events GROUP BY run"
+        others = {run: (count, last) for run, count, last in connection.execute(query)}
+    stored = sum(count for _, count, _ in rows)
+    gaps = [run for run, count, last in rows if count + others[run][0] != max(last, others[run][1]) + 1]
     if stored != steps or len(rows) != runs or gaps:
         return f"{steps - stored:,} of {steps:,} steps are missing; runs with gaps: {gaps[:5]}"
     return ""

@@ -9,8 +9,9 @@ import pytest
 
 from lrtui.run.event_json import EVENT_CLASSES, event_from_json, event_to_json
 from lrtui.run.events import DeadLayer, EpochDone, EvalDone, Event, Notice, RunStarted, StepDone
-from lrtui.run.feed import LiveFeed
+from lrtui.run.feed import LiveFeed, StepBlock
 from lrtui.run.spec import RunSpec
+from lrtui.run.step_blocks import block_of
 
 DESIGN = {
     "run_started", "step_done", "eval_done", "epoch_done",
@@ -91,3 +92,41 @@ def test_a_feed_returns_events_in_order_up_to_the_limit() -> None:
     assert feed.take(2) == events[:2]
     assert feed.take(10) == events[2:]
     assert feed.take(10) == []
+
+
+def test_a_feed_returns_the_steps_of_blocks_one_by_one() -> None:
+    steps = [
+        StepDone(
+            seq=7 + i,
+            step=5 + i,
+            seconds=0.1 * i,
+            epoch=1 + i // 4,
+            batch=i % 4,
+            loss=math.inf if i == 2 else 1.0 / (1 + i),
+            lrs=(0.01, 0.5 * i) if i >= 3 else (0.01,),
+            metrics={"norm": float(i)} if i % 2 else {},
+        )
+        for i in range(9)
+    ]
+    blocks = [block_of(steps[:3]), block_of(steps[3:])]
+    last = Notice(seq=16, step=14, seconds=1.0, level="info", code="x", text="")
+    for size in (1, 2, 4, 100):
+        feed, heard = LiveFeed(), []
+        feed.listener = heard.append
+        for item in (*blocks, last):
+            feed.publish(item)
+        assert heard == [*blocks, last]
+        taken = []
+        while part := feed.take(size):
+            assert len(part) <= size
+            taken += part
+        assert taken == [*steps, last]
+        assert len(feed) == 0
+    whole = StepBlock(
+        **{name: getattr(blocks[1], name) for name in ("first_step", "seqs", "epochs", "batches", "seconds", "loss")},
+        lrs=blocks[1].lrs,
+        metrics=blocks[1].metrics,
+        added={1: 2},
+    )
+    assert [len(step.lrs) for step in whole.steps()] == [1, 1, 2, 2, 2, 2]
+    assert list(whole.steps()) == [whole.step(index) for index in range(len(whole))]

@@ -242,6 +242,71 @@ def test_a_call_that_times_out_is_cancelled(tmp_path: Path) -> None:
     assert writer.close()
 
 
+def test_calls_that_come_together_share_a_transaction_and_fail_alone(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, ignore)
+    new_recorder(writer)
+    other = sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    # the thread waits for the lock while the others come
+    statements: list[str] = []
+    first = writer.submit(lambda connection: connection.set_trace_callback(statements.append))
+    time.sleep(0.2)
+
+    def fails(connection: sqlite3.Connection) -> None:
+        run_rows.insert(connection, RunSpec(name="fails"), {})
+        connection.execute("SELECT unknown")
+
+    def refuses(connection: sqlite3.Connection) -> None:
+        run_rows.insert(connection, RunSpec(name="refused"), {})
+        raise ValueError("no")
+
+    calls = [
+        writer.submit(lambda connection, n=number: run_rows.insert(connection, RunSpec(name=f"{n}"), {}))  # type: ignore[misc]
+        for number in range(5)
+    ]
+    failing, refusing = writer.submit(fails), writer.submit(refuses)
+    calls.append(writer.submit(lambda connection: run_rows.insert(connection, RunSpec(name="last"), {})))
+    other.execute("ROLLBACK")
+    first.result(60)
+    assert len({call.result(60) for call in calls}) == 6
+    with pytest.raises(StoreError, match="no such column: unknown"):
+        failing.result(60)
+    with pytest.raises(ValueError, match="no"):
+        refusing.result(60)
+    names = [name for (name,) in other.execute("SELECT name FROM runs WHERE name NOT NULL ORDER BY id")]
+    assert names == ["0", "1", "2", "3", "4", "last"]
+    inserted = [place for place, text in enumerate(statements) if "INSERT INTO runs" in text]
+    assert not any(text == "COMMIT" for text in statements[inserted[0] : inserted[-1]])
+    other.close()
+    assert writer.close()
+
+
+def test_calls_that_the_disk_has_failed_are_all_told_so(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, ignore)
+    new_recorder(writer)
+
+    def end_transaction(connection: sqlite3.Connection) -> None:
+        # as a full disk does
+        connection.execute("ROLLBACK")
+        raise sqlite3.OperationalError("disk I/O error")
+
+    other = sqlite3.connect(tmp_path / DATABASE, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    writer.submit(lambda connection: None)
+    time.sleep(0.2)
+    calls = [
+        writer.submit(lambda connection: run_rows.insert(connection, RunSpec(name="gone"), {})),
+        writer.submit(end_transaction),
+    ]
+    other.execute("ROLLBACK")
+    for call in calls:
+        with pytest.raises(StoreError, match="failing or full"):
+            call.result(60)
+    assert other.execute("SELECT count(*) FROM runs WHERE name = 'gone'").fetchone() == (0,)
+    other.close()
+    assert writer.close()
+
+
 def test_a_resumed_run_that_starts_while_the_store_is_locked_waits_for_nothing(tmp_path: Path) -> None:
     run = store_events(tmp_path, recorded_run(100))
     writer = Writer(tmp_path, ignore)
