@@ -1,6 +1,6 @@
 """Measures a thousand runs in one store: simulated workers, the process that records their runs, and a cockpit on them.
 
-    python benchmarks/scale.py [--runs 1000] [--rate 50] [--seconds 30] [--metrics 0] [--workers 2]
+    python benchmarks/scale.py [--runs 10 1000] [--rate 50] [--seconds 30] [--metrics 0] [--workers 2]
     python benchmarks/scale.py --ceiling                       (as many steps as the driver takes)
 
 The driver is a process as `lrtui race` is one: it starts runs through a launcher, takes their events and records them.
@@ -67,7 +67,7 @@ class SimulatedWorker:
         self._random = random.Random(self.request.number)
         self._start = time.monotonic()
         self._may_send_at, self._is_taken = 0.0, True
-        self.is_stopping = self.has_left = False
+        self.is_stopping = self.has_ended = self.has_left = False
 
     def begin(self) -> None:
         """Send the first event."""
@@ -106,7 +106,7 @@ class SimulatedWorker:
         from lrtui.distributed.message import Message
         from lrtui.run.events import RunFinished, StepDone
 
-        if not self._is_taken or (now < self._may_send_at and not self.is_stopping):
+        if self.has_ended or not self._is_taken or (now < self._may_send_at and not self.is_stopping):
             return
         until = int((now - self._start) * self._rate) if self._rate else self.steps + STEPS_AT_ONCE
         events: list[Any] = []
@@ -135,8 +135,7 @@ class SimulatedWorker:
             self._send(events)
         if self.is_stopping:
             self.channel.send(Message("end", {"error": None, "removed": []}))
-            self._is_taken = False
-            self.is_stopping = False
+            self.has_ended = True
 
     def _end_of_epoch(self, step: int) -> list[Any]:
         from lrtui.run.events import EpochDone, EvalDone
@@ -357,7 +356,7 @@ class OpenCockpit:
         self.screen = Screen(command, environment={"XDG_CONFIG_HOME": str(scratch / "config")})
         self.found: dict[str, float | None] = {}
         self._wait("first paint", lambda rows: "help" in rows[-1] and "quit" in rows[-1])
-        self._wait("list painted", lambda rows: sum("#" in row for row in rows) > 10)
+        self._wait("list painted", lambda rows: any("#" in row for row in rows))
         self._wait("newest run on screen", lambda rows: self.step(rows) is not None)
 
     def _wait(self, name: str, condition: Callable[[list[str]], bool]) -> None:
@@ -405,9 +404,9 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def measure(folder: Path, scratch: Path, options: argparse.Namespace, rate: float, *, cockpit: bool) -> None:
+def measure(folder: Path, runs: int, options: argparse.Namespace, *, cockpit: bool) -> None:
     """Measure and print the driver, with or without an open cockpit."""
-    runs: int = options.runs
+    scratch, rate = folder.parent, 0.0 if options.ceiling else options.rate
     print(f"\n{runs:,} runs, {f'{rate:g} steps a second each' if rate else 'as many steps as the driver takes'}"
           f", cockpit {'open' if cockpit else 'closed'}", flush=True)  # fmt: skip
     command = [sys.executable, __file__, "--drive", str(folder), "--runs", str(runs), "--rate", str(rate)]
@@ -483,7 +482,7 @@ def measure(folder: Path, scratch: Path, options: argparse.Namespace, rate: floa
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--runs", type=int, nargs="+", default=[10, 1000], help="numbers of runs, measured in turn")
     parser.add_argument("--rate", type=float, default=50.0, help="steps a second of each run")
     parser.add_argument("--seconds", type=float, default=30.0, help="seconds that are measured")
     parser.add_argument("--metrics", type=int, default=0, help="metrics of each step")
@@ -497,13 +496,13 @@ def main() -> None:
     if options.simulate:
         simulate(options.rate, options.metrics)
     elif options.drive:
-        drive(options.drive, options.runs, options.rate, options.metrics, options.workers)
+        drive(options.drive, options.runs[0], options.rate, options.metrics, options.workers)
     else:
-        for cockpit in (False, True):
-            if options.only in (None, "open" if cockpit else "closed"):
-                with tempfile.TemporaryDirectory() as name:
-                    rate = 0.0 if options.ceiling else options.rate
-                    measure(Path(name) / "store", Path(name), options, rate, cockpit=cockpit)
+        for runs in options.runs:
+            for cockpit in (False, True):
+                if options.only in (None, "open" if cockpit else "closed"):
+                    with tempfile.TemporaryDirectory() as name:
+                        measure(Path(name) / "store", runs, options, cockpit=cockpit)
 
 
 if __name__ == "__main__":
