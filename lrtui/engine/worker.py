@@ -31,7 +31,7 @@ from lrtui.run.commands import Stop
 from lrtui.run.daemon_thread import DaemonThread
 from lrtui.run.errors import LrtuiError, StoreError
 from lrtui.run.events import Event, RunFinished
-from lrtui.run.feed import LiveFeed
+from lrtui.run.feed import LiveFeed, StepBlock
 from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
 from lrtui.training.reporter import Reporter, finish_run
@@ -270,7 +270,7 @@ def joined_group(place: tuple[Path | None, Sequence[str]] | None) -> ProcessGrou
 class _UnreadFeed(LiveFeed):
     """The feed of a rank other than 0, which reports for all."""
 
-    def publish(self, event: Event) -> None:
+    def publish(self, event: Event | StepBlock) -> None:
         """Drop the event."""
 
 
