@@ -46,7 +46,7 @@ class RankRun:
     Args:
         folder: an empty folder.
         world_size: number of processes.
-        script: commands that rank 0 gets, by the step before which they are sent.
+        script: commands that rank 0 gets, by the step before which they are sent; those of -1 before the run.
         meets_tests: as for `ScriptedInbox`.
         task: name of a task in tests/distributed/rank_tasks.py.
         checkpoints: folder for the checkpoints.
@@ -158,8 +158,12 @@ def _main(folder: Path) -> None:
     for number, spec in enumerate(request.specs):
         feed = LiveFeed()
         reporter = Reporter(feed)
-        inbox = ScriptedInbox(request.script if rank == 0 else {}, meets_tests=request.meets_tests)
+        script = {step: commands for step, commands in request.script.items() if step >= 0 and rank == 0}
+        inbox = ScriptedInbox(script, meets_tests=request.meets_tests)
         inbox.reporter = reporter
+        if rank == 0:
+            for command in request.script.get(-1, ()):
+                inbox.send(command)
         with (folder / f"events-{rank}-{number}").open("wb", buffering=0) as file:
             feed.listener = lambda event, file=file: file.write(pickle.dumps(event))
             train(

@@ -29,6 +29,9 @@ from lrtui.run.errors import LrtuiError, describe_exception
 GRACE_SECONDS = 2.0
 """Seconds that ranks have to leave a run that has failed, and to say why, before they are considered lost."""
 
+LEAVE_SECONDS = 30.0
+"""Seconds that a rank has to leave a run that rank 0 has ended: it may be loading data, or wait for rank 0 for ever."""
+
 _HEADER = struct.Struct(">q")
 _GO_ON_WAITING, _RUN_ENDED = -1, -2
 """Lengths of announcements that stand for something else."""
@@ -382,20 +385,21 @@ class _OtherRank:
             except (OSError, ValueError):
                 self._is_first_gone = True
                 # rank 0 may end a run, and its process, while this one is still setting up
-                self._leave(0 if self._ended_run == self._run else 1)
+                self._leave(0 if self._ended_run == self._run else 1, GRACE_SECONDS / 2)
                 return
             if "ended" in record:
                 self._ended_run = record["run"]
-            elif "failed" in record and record["run"] == self._run:
-                self._leave(0)
+            if record["run"] == self._run:
+                self._leave(0, GRACE_SECONDS / 2 if "failed" in record else LEAVE_SECONDS)
 
-    def _leave(self, status: int) -> None:
+    def _leave(self, status: int, seconds: float) -> None:
         """End this process unless its training thread leaves the run: it may wait for ever for a rank that is gone.
 
         Only the end of a process closes gloo's connections, which releases the ranks that wait for this one.
         """
-        _abort_nccl()
-        if not self._left.wait(GRACE_SECONDS / 2):
+        if not self._left.wait(seconds / 2):
+            _abort_nccl()
+        if not self._left.wait(seconds / 2):
             os._exit(status)
 
 

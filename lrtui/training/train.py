@@ -118,7 +118,9 @@ def _describe_divergence(step: int, optimizer: torch.optim.Optimizer) -> str:
 
 def _stop_if_asked(inbox: Inbox, group: ProcessGroup) -> None:
     """Leave if the user stopped the run while its data was being loaded; other commands stay in the inbox."""
-    if group.is_first and (stop := inbox.find(Stop)) is not None:
+    stop = inbox.find(Stop) if group.is_first else None
+    if stop is not None or not group.is_first:
         # torchrun stops the processes when one of them has failed
         group.check()
+    if stop is not None:
         raise StopRequested(stop.id)

@@ -50,6 +50,14 @@ class RaisesInOne(Meeting):
             raise ValueError("the tenth step fails here")
 
 
+class RaisesInFirst(Meeting):
+    """Rank 0 raises an exception at the tenth step."""
+
+    def before_meeting(self) -> None:
+        if self.rank == 0 and self.calls == 10:
+            raise ValueError("the tenth step fails here")
+
+
 class RaisesInAll(Meeting):
     """All ranks raise the same exception."""
 
@@ -96,3 +104,11 @@ class Diverges(Meeting):
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         loss = super().loss(outputs, targets)
         return loss * float("nan") if self.calls >= 10 else loss
+
+
+class SlowData(Meeting):
+    """Takes a while to load its data."""
+
+    def training_data(self) -> Any:
+        time.sleep(1)
+        return super().training_data()

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from rank_runs import RankRun
 
-from lrtui.run.commands import Pause
+from lrtui.run.commands import Pause, Stop
 from lrtui.run.events import CheckpointSaved, EvaluationStarted, Event, Paused, RunFinished, StepDone
-from lrtui.training.checkpoint.files import is_intact, saved_files
+from lrtui.training.checkpoint.files import ResumePoint, is_intact, saved_files
 
 pytestmark = pytest.mark.xdist_group("rank runs")
 
@@ -44,7 +44,8 @@ def is_testing(events: list[Event]) -> bool:
     ("task", "expected"),
     [
         ("RaisesInOne", "rank 1: loss fails on outputs float32 (16, 2) .* ValueError: the tenth step fails here"),
-        # once, as by a single process
+        # as by a single process
+        ("RaisesInFirst", "loss fails on outputs float32 (16, 2) .* ValueError: the tenth step fails here"),
         ("RaisesInAll", "loss fails on outputs float32 (16, 2) .* ValueError: the tenth step fails everywhere"),
         ("Exits", "rank 1: its process has ended"),
         ("WrongData", "the model fails on inputs str: TypeError"),
@@ -71,13 +72,18 @@ def test_a_rank_that_hangs_ends_the_run_after_the_limit(started: Callable[..., R
     assert (last.outcome, last.error) == ("failed", "rank 1: no answer within 4 seconds")
 
 
-@pytest.mark.parametrize(("rank", "during"), [(1, trains), (2, is_paused), (1, is_testing)])
+def is_set_up(events: list[Event]) -> bool:
+    return bool(events)
+
+
+@pytest.mark.parametrize(("rank", "during"), [(1, trains), (2, is_paused), (1, is_testing), (2, is_set_up)])
 def test_a_rank_that_is_killed_ends_the_run(
     rank: int, during: Callable[[list[Event]], bool], started: Callable[..., RankRun], tmp_path: Path
 ) -> None:
     saved = tmp_path / "saved"
     script = {9: [Pause()]} if during is is_paused else {}
-    run = started(3, script, task="SlowMeeting", epochs=1000, checkpoints=saved)
+    task = "SlowData" if during is is_set_up else "SlowMeeting"
+    run = started(3, script, task=task, epochs=1000, checkpoints=saved)
     run.until(during)
     run.kill(rank)
     last = run.finished()
@@ -96,3 +102,15 @@ def test_the_other_ranks_end_when_rank_0_is_killed(
     run.kill(0)
     for process in run.processes:
         process.wait(60)
+
+
+def test_a_checkpoint_that_rank_0_can_not_read_ends_the_run(started: Callable[..., RankRun], tmp_path: Path) -> None:
+    run = started(2, resume_point=ResumePoint(tmp_path / "nothing.pt"))
+    last = run.finished()
+    assert (last.outcome, last.error) == ("failed", f"there is no checkpoint {tmp_path / 'nothing.pt'}")
+
+
+def test_a_run_that_is_stopped_while_it_loads_its_data_ends_in_all_ranks(started: Callable[..., RankRun]) -> None:
+    run = started(2, {-1: [Stop()]}, task="SlowData")
+    assert run.finished().outcome == "stopped"
+    assert [process.returncode for process in run.processes] == [0, 0]
