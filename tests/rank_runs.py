@@ -138,6 +138,11 @@ def lrs(events: Sequence[Event]) -> dict[int, tuple[float, ...]]:
     return {event.step: event.lrs for event in events if isinstance(event, StepDone)}
 
 
+def losses(events: Sequence[Event]) -> dict[int, float]:
+    """Return the losses by step."""
+    return {event.step: event.loss for event in events if isinstance(event, StepDone)}
+
+
 def _main(folder: Path) -> None:
     import torch
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rank_runs import RankRun, lrs
+from rank_runs import RankRun, losses, lrs
 from training_runs import run_events, tiny_spec
 
 from lrtui.run.commands import (
@@ -116,3 +116,5 @@ def test_a_run_is_resumed_by_another_number_of_processes(before: int, after: int
     assert run.finished().outcome == "done"
     for rank in range(after):
         assert lrs(run.events(rank)) == {step: values for step, values in lrs(whole).items() if step >= 9}
+    expected = {step: loss for step, loss in losses(whole).items() if step >= 9}
+    assert losses(run.events()) == pytest.approx(expected, abs=1e-5)
