@@ -39,8 +39,8 @@ _GO_ON_WAITING, _RUN_ENDED = -1, -2
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 6}
 """A machine that is gone, and so can't close its connections, is noticed after 35 seconds."""
 
-SETUP_GRACE_SECONDS = 10.0
-"""Seconds that rank 0 has, before the first step, to find the same mistake as another rank."""
+SETUP_GRACE_SECONDS = 3.0
+"""Seconds that rank 0, which loads its data first, has before the first step to find the same mistake as another rank."""
 
 
 class RankError(LrtuiError):
@@ -397,8 +397,9 @@ class _OtherRank:
 
         Only the end of a process closes gloo's connections, which releases the ranks that wait for this one.
         """
-        if not self._left.wait(seconds / 2):
-            _abort_nccl()
+        if self._left.wait(seconds / 2):
+            return
+        _abort_nccl()
         if not self._left.wait(seconds / 2):
             os._exit(status)
 
