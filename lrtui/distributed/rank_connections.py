@@ -40,7 +40,7 @@ _KEEP_ALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 6}
 """A machine that is gone, and so can't close its connections, is noticed after 35 seconds."""
 
 SETUP_GRACE_SECONDS = 3.0
-"""Seconds that rank 0, which loads its data first, has before the first step to find the same mistake as another rank."""
+"""Seconds that rank 0, which loads its data first, has before the first step to find the mistake of another rank."""
 
 
 class RankError(LrtuiError):

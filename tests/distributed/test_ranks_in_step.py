@@ -22,7 +22,7 @@ from lrtui.run.commands import (
     SwitchSchedule,
     UndoLr,
 )
-from lrtui.run.events import EvalDone, Event, Extended, Paused, Resumed, RunStarted
+from lrtui.run.events import EvalDone, Event, Extended, Notice, Paused, Resumed, RunStarted
 from lrtui.training.checkpoint.files import ResumePoint, saved_files
 
 pytestmark = pytest.mark.xdist_group("rank runs")
@@ -118,3 +118,5 @@ def test_a_run_is_resumed_by_another_number_of_processes(before: int, after: int
         assert lrs(run.events(rank)) == {step: values for step, values in lrs(whole).items() if step >= 9}
     expected = {step: loss for step, loss in losses(whole).items() if step >= 9}
     assert losses(run.events()) == pytest.approx(expected, abs=1e-5)
+    warnings = [event.text for event in run.events() if isinstance(event, Notice) and event.code == "resume"]
+    assert warnings == [f"numbers may differ from an uninterrupted run's: processes {after} (was {before})"]

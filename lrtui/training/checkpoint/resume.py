@@ -107,7 +107,7 @@ class ResumedRun:
         if setup.train.inexact is not None:
             found.append(f"the data may differ from an uninterrupted run's: {setup.train.inexact}")
         found += self._task_warnings(setup)
-        now = {**versions(setup.device), "task": setup.spec.task}
+        now = {**versions(setup), "task": setup.spec.task}
         before = {**self.checkpoint.versions, "task": self.checkpoint.spec.task}
         names = [name for name in now if before.get(name) not in (None, now[name])]
         if setup.device.type != "cpu" and "device" not in names:

@@ -155,7 +155,7 @@ class TrainingState:
             replay=replay,
             epoch_ends=[],
             sizes=sizes(setup),
-            versions=versions(setup.device),
+            versions=versions(setup),
             task=task_state,
             unsaved=list(self._unsaved.names),
         )
@@ -194,12 +194,13 @@ def sizes(setup: RunSetup) -> dict[str, int]:
     }
 
 
-def versions(device: torch.device) -> dict[str, str]:
+def versions(setup: RunSetup) -> dict[str, str]:
     """Return what else the last digits of a run's numbers depend on, besides its settings."""
     return {
         "torch": str(torch.__version__),
         "numpy": str(np.__version__),
-        "device": describe_device(device),
+        "device": describe_device(setup.device),
+        "processes": str(setup.group.world_size),
         "threads": str(torch.get_num_threads()),
         "processor": torch.backends.cpu.get_cpu_capability(),
     }
