@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 POLL_SECONDS = 1.0
 """Seconds between two looks whether the worker's process is running."""
 
+GREETING_SECONDS = 0.5
+"""Seconds after the end of a worker in which its connection may still be noted, or that it was refused."""
+
 END_SECONDS = 30.0
 """Seconds that a worker may take to end after its run, or after its channel has ended."""
 
@@ -85,7 +88,7 @@ class WorkerThread(TrainingThread):
     def send(self, command: Command) -> bool:
         """Send a command to the worker; return False if the run is over."""
         if isinstance(command, RangeTest):
-            error = UsageError(f"{self._elsewhere}: a range test needs a run of this process")
+            error = UsageError(f"{self._elsewhere}: run a range test on a fresh model, after the run")
             command.feed.close(RangeEnd("failed", error))
             return True
         with self._lock:
@@ -203,10 +206,9 @@ class WorkerThread(TrainingThread):
             if self._refusal:
                 self.error = self._fail(self._refusal)
                 return False
-            if not worker.is_alive:
-                if self._arrived is None:
-                    self._note_lost(worker.failure() or "it ended before it had connected")
-                return self._arrived is not None
+            if not worker.is_alive and not self._news.wait(GREETING_SECONDS):
+                self._note_lost(worker.failure() or "it ended before it had connected")
+                return False
             if (waiting_for := worker.waiting_for) and waiting_for != noted:
                 noted = waiting_for
                 self._reporter.notice("worker", f"waiting: {waiting_for}")

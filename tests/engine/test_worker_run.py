@@ -21,7 +21,7 @@ from tiny_task import Tiny
 from training_runs import TINY, tiny_spec
 
 from lrtui import EpochDone, EvalDone, Event, LrtuiError, Run, RunStarted, UsageError
-from lrtui.distributed import local_launcher
+from lrtui.distributed import driver_port, local_launcher
 from lrtui.distributed.launcher import WorkerProcess
 from lrtui.distributed.local_launcher import LocalLauncher
 from lrtui.engine.session import Session
@@ -185,7 +185,7 @@ def test_what_only_this_process_can_do_is_refused(tmp_path: Path) -> None:
         assert run.send(RangeTest(Sweep(), feed))
         assert feed.wait(60)
         assert feed.end is not None
-        assert "a range test needs a run of this process" in str(feed.end.error)
+        assert "run a range test on a fresh model" in str(feed.end.error)
 
 
 def test_a_worker_finds_files_and_modules_as_this_process_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,8 +310,25 @@ def test_a_worker_whose_driver_is_killed_saves_and_ends(tmp_path: Path) -> None:
         before = saved_files(folder / "checkpoints" / "1")[-1]
         driver.kill()
         wait_for(lambda: not worker.is_running())
-    assert saved_files(folder / "checkpoints" / "1")[-1].step > before.step
+    assert saved_files(folder / "checkpoints" / "1")[-1].seq > before.seq
     assert row_of(folder).state == "lost"
     run = Run.resume(folder, launcher=LocalLauncher(tmp_path / "output")).start()
     follow(run, lambda state: state.started is not None and state.started.resumed_from)
     assert run.stop().status == "stopped"
+
+
+def test_a_worker_that_cannot_start_or_is_refused_ends_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    launcher = LocalLauncher(tmp_path / "output")
+    monkeypatch.setattr(WorkerThread, "_arguments", ["-m", "no_such_module"])
+    run = Run(tiny_spec(store=str(tmp_path)), launcher=launcher).start()
+    with pytest.raises(LrtuiError, match=f"its worker ended: its process ended with status 1: .*; see {tmp_path}"):
+        run.result()
+    assert run.worker_lost
+    monkeypatch.undo()
+    monkeypatch.setattr(local_launcher, "subprocess", FORKING)
+    monkeypatch.setattr(driver_port, "VERSION", "0.0.1")
+    run = Run(tiny_spec(store=str(tmp_path)), launcher=launcher).start()
+    with pytest.raises(LrtuiError, match=r"this worker has lrtui .*, and the process that started the run has 0\.0\.1"):
+        run.result()
+    assert not run.worker_lost
+    assert row_of(tmp_path, 2).state == "failed"
