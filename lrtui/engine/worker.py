@@ -13,8 +13,7 @@ import signal
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,23 +24,19 @@ from lrtui.distributed.message import Message
 from lrtui.distributed.torchrun import torchrun_rank
 from lrtui.engine.own_process import import_torch, own_process, tune_memory, tune_thread
 from lrtui.engine.time_slice import COMPUTING_SECONDS
+from lrtui.engine.worker_rank import end_with_parent, enter, follow_rank_0, joined_group
 from lrtui.engine.worker_request import WorkerRequest, error_to_json
 from lrtui.run.command_json import command_from_json
 from lrtui.run.commands import Stop
 from lrtui.run.daemon_thread import DaemonThread
 from lrtui.run.errors import LrtuiError, StoreError
 from lrtui.run.events import Event, RunFinished
-from lrtui.run.feed import LiveFeed, StepBlock
+from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
-from lrtui.run.spec import RunSpec
 from lrtui.training.reporter import Reporter, finish_run
 
 if TYPE_CHECKING:
-    from lrtui.distributed.process_group import ProcessGroup
     from lrtui.training.checkpoint.policy import Checkpoints
-
-ORPHANED_SECONDS = 60.0
-"""Seconds that a process may take to end after the agent that started it."""
 
 ABANDONED = "the process that started the run ended"
 
@@ -234,82 +229,6 @@ class Worker:
         self._inbox.send(Stop(TERMINATED))
 
 
-def enter(directory: Path | None, path: Sequence[str]) -> None:
-    """Look for files and modules where the driver does.
-
-    Args:
-        directory: its working directory; None where there is another file system.
-        path: its `sys.path`.
-    """
-    if directory is not None:
-        os.chdir(directory)
-    sys.path += [each for each in path if each not in sys.path]
-
-
-# -- several processes ------------------------------------------------------------------------------------------------
-
-
-def joined_group(place: tuple[Path | None, Sequence[str]] | None) -> ProcessGroup:
-    """Return the group of the processes that train the run, which all use the files of rank 0.
-
-    Args:
-        place: the arguments of `enter`; None in other ranks than 0.
-
-    Raises:
-        Exception: what torch.distributed raises if they can't be connected.
-    """
-    from lrtui.distributed.process_group import ProcessGroup
-
-    group = ProcessGroup.of_environment()
-    found = group.broadcast(place)
-    if not group.is_first:
-        enter(*found)
-    return group
-
-
-class _UnreadFeed(LiveFeed):
-    """The feed of a rank other than 0, which reports for all."""
-
-    def publish(self, event: Event | StepBlock) -> None:
-        """Drop the event."""
-
-
-def follow_rank_0() -> int:
-    """Train as one of the processes besides rank 0, and return the exit status."""
-    # rank 0 is asked to end as well, and stops all of them at the same step
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _end_with_parent(lambda: None)
-    tune_thread(COMPUTING_SECONDS)
-    import_torch()
-    from lrtui.training.random_state import own_random_states
-    from lrtui.training.train import train
-
-    tune_memory()
-    group = joined_group(None)
-    with own_random_states():
-        error = train(RunSpec(), Inbox(), Reporter(_UnreadFeed()), group=group)
-    group.close()
-    return 0 if error is None else 1
-
-
-def _end_with_parent(stop: Callable[[], object]) -> None:
-    """End this process if its parent, the agent that has started all ranks, ends.
-
-    Args:
-        stop: called at once; the process is killed if it has not ended some time later.
-    """
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        stop()
-        time.sleep(ORPHANED_SECONDS)
-        os._exit(1)
-
-    DaemonThread(watch, "parent-watch").start()
-
-
 def main() -> int:
     """Train what the driver asks for, and return the exit status."""
     # Ctrl-C goes to the driver as well, which stops its runs
@@ -320,7 +239,7 @@ def main() -> int:
     try:
         worker = Worker(connect(os.environ))
         if rank is not None:
-            _end_with_parent(worker.terminate)
+            end_with_parent(worker.terminate)
         return worker.work()
     except ChannelError as error:
         print(f"lrtui: {error}", file=sys.stderr)

@@ -40,7 +40,7 @@ def main(processes: int) -> int:
     from torch.distributed.run import parse_args, run
 
     # what it logs about the end of a process is reported to the driver
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    logging.disable(logging.ERROR)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         arguments = ["--standalone", "--nproc-per-node", str(processes), "-m", "lrtui.engine.worker"]
