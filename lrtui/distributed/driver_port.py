@@ -34,6 +34,9 @@ GREETING_SECONDS = 10.0
 STALLED_SECONDS = 10.0
 """Seconds without progress in the middle of a message, after which a worker is taken for lost."""
 
+MAX_OPEN_FILES = 65_536
+"""Number of open files that a process with a port asks for."""
+
 MAX_GREETINGS = 64
 """Connections that may be proving themselves at once; more are closed, and a worker tries again."""
 
@@ -72,6 +75,7 @@ class DriverPort:
             self._socket = socket.create_server((address, 0), backlog=512)
         except OSError as error:
             raise LrtuiError(f"no port can be opened for worker processes: {error.strerror or error}") from None
+        _allow_open_files()
         self._key = os.urandom(32)
         self._handlers: dict[str, WorkerHandler] = {}
         self._lock = threading.Lock()
@@ -205,6 +209,19 @@ class DriverPort:
         self._selector.unregister(channel)
         channel.close()
         handler.take_end(reason, role)
+
+
+def _allow_open_files() -> None:
+    """Let this process open more files if it may: each worker takes one, and many systems start with 1,024."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_OPEN_FILES if most == resource.RLIM_INFINITY else min(most, MAX_OPEN_FILES)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 _ports: dict[str, DriverPort] = {}

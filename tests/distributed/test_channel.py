@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -125,3 +127,15 @@ def test_a_port_is_open_as_long_as_there_are_workers() -> None:
     wait_for(lambda: not any(thread.name == "worker-port" for thread in threading.enumerate()))
     with pytest.raises(ChannelError, match="LRTUI_WORKER_ADDRESS is not set"):
         connect({})
+
+
+def test_a_driver_may_have_more_workers_than_open_files_at_its_start() -> None:
+    code = (
+        "import resource; most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, most))\n"
+        "from lrtui.distributed.driver_port import DriverPort\n"
+        "port = DriverPort('127.0.0.1'); print(resource.getrlimit(resource.RLIMIT_NOFILE) == (min(most, 65536), most))\n"
+        "port.close()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "True\n"
