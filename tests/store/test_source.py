@@ -234,6 +234,24 @@ def test_the_progress_of_live_runs_is_read_like_whole_rows(tmp_path: Path, monke
     assert writer.close()
 
 
+def test_whoever_watches_a_large_store_gets_its_newest_runs_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_module, "NEW_RUNS_A_READING", 3)
+    writer = Writer(tmp_path, print)
+    for _ in range(8):
+        new_recorder(writer)
+    assert writer.close()
+    source, calls = StoreSource(tmp_path), []
+    source.watch(lambda: calls.append(len(calls)))
+    found = [[run.id.key for run in source.runs()] for _ in range(4)]
+    assert found == [[8, 7, 6], [8, 7, 6, 5, 4, 3], [*range(8, 0, -1)], [*range(8, 0, -1)]]
+    assert len(calls) == 2
+    source.close()
+    # who asks once gets all
+    assert len(StoreSource(tmp_path).runs()) == 8
+
+
 def test_live_runs_take_turns_to_get_their_curve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source_module, "CURVES_A_READING", 2)
     writer = Writer(tmp_path, print)
