@@ -276,6 +276,7 @@ class Recording:
 
         A store that can't be written at the moment stays open, and writing is tried again.
         """
+        self._writer.remove(self._recorder)
         with _writers_lock:
             if self._writer.is_idle and self._writer.close():
                 _writers.pop(self.folder, None)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MAX_HELD_EVENTS = 200_000
 """Events of a run that are held in memory while the store can't be written; later ones are dropped."""
 
+MAX_HELD_OF_ALL = 5_000_000
+"""Likewise of all runs of a process together, some 400 MB; each may hold an equal part of them."""
+
 
 def taken_text(run: int) -> str:
     """Return the message for a run that another process has resumed."""
@@ -168,7 +171,8 @@ class Recorder:
 
     def _fitting(self, taken: list[Event | StepBlock]) -> tuple[list[Event | StepBlock], int]:
         """Return those that may be held in memory, and how many events they are."""
-        room = MAX_HELD_EVENTS - sum(rows.event_count for rows in self.held)
+        most = min(MAX_HELD_EVENTS, MAX_HELD_OF_ALL // max(1, self._writer.run_count))
+        room = most - sum(rows.event_count for rows in self.held)
         fitting: list[Event | StepBlock] = []
         fit = 0
         for item in taken:

@@ -61,6 +61,8 @@ class Writer:
         self.folder = folder
         self.listeners: list[Report] = [] if report is None else [report]
         self._recorders: list[Recorder] = []
+        """Replaced, never changed, since the thread goes through it."""
+        self._adding = threading.Lock()
         self._calls: deque[tuple[Callable[[sqlite3.Connection], Any], Future[Any]]] = deque()
         self._wake = threading.Event()
         self._closing = False
@@ -126,7 +128,19 @@ class Writer:
 
     def add(self, recorder: Recorder) -> None:
         """Write a run's events from now on."""
-        self._recorders.append(recorder)
+        with self._adding:
+            self._recorders = [*self._recorders, recorder]
+
+    def remove(self, recorder: Recorder) -> None:
+        """Forget a run that is over, unless some of its events are not written."""
+        with self._adding:
+            if not (recorder.has_more or recorder.dropped):
+                self._recorders = [each for each in self._recorders if each is not recorder]
+
+    @property
+    def run_count(self) -> int:
+        """Number of runs whose events are written."""
+        return len(self._recorders)
 
     @property
     def is_idle(self) -> bool:
@@ -256,9 +270,10 @@ class Writer:
 
         The runs take turns to be the first, so that none is left out while others publish more than can be written.
         """
-        left, count = EVENTS_A_TRANSACTION, len(self._recorders)
+        recorders = self._recorders
+        left, count = EVENTS_A_TRANSACTION, len(recorders)
         for index in range(self._first, self._first + count):
-            left -= self._recorders[index % count].take_in(left)
+            left -= recorders[index % count].take_in(left)
             if left <= 0:
                 self._first = (index + 1) % count
                 return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -22,6 +23,7 @@ from lrtui.run.feed import StepBlock
 from lrtui.run.minmax_pyramid import BLOCK
 from lrtui.run.spec import RunSpec
 from lrtui.run.step_blocks import block_of, in_blocks
+from lrtui.store import recorder as recorder_module
 from lrtui.store import run_rows
 from lrtui.store.connection import open_for_reading
 from lrtui.store.recorder import Recorder
@@ -213,4 +215,41 @@ def test_a_recording_that_lost_its_run_stops_alone(tmp_path: Path) -> None:
     assert "was deleted" in lost[1]
     with closing(open_for_reading(tmp_path)) as connection:
         assert connection.execute("SELECT run, count(*) FROM batches GROUP BY run").fetchall() == [(runs[2], 10)]
+    assert writer.close()
+
+
+def test_many_runs_share_what_may_be_held_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder_module, "MAX_HELD_OF_ALL", 100)
+    writer = Writer(tmp_path, ignore)
+    recorders = [new_recorder(writer) for _ in range(4)]
+    writer.call(lambda connection: connection.execute("PRAGMA query_only = 1").fetchone())
+    events = recorded_run(60)
+    for recorder in recorders:
+        for item in cut(events, [10]):
+            recorder.publish(item)
+        recorder.commit(5)
+    for recorder in recorders:
+        until = time.monotonic() + 60
+        while recorder._events:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+    assert all(20 <= sum(rows.event_count for rows in recorder.held) <= 25 for recorder in recorders)
+    assert all(recorder.dropped >= 40 for recorder in recorders)
+    # what was dropped is known as long as the process lives
+    for recorder in recorders:
+        writer.remove(recorder)
+    assert writer.run_count == 4
+    assert not writer.close()
+
+
+def test_a_run_that_is_over_is_forgotten_once_it_is_written(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, ignore)
+    first, second = new_recorder(writer), new_recorder(writer)
+    for recorder in (first, second):
+        for event in recorded_run(60, outcome="done"):
+            recorder.publish(event)
+        assert recorder.commit(30)
+    writer.remove(first)
+    assert writer.run_count == 1
+    assert writer.is_idle
     assert writer.close()
