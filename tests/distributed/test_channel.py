@@ -134,7 +134,8 @@ def test_a_driver_may_have_more_workers_than_open_files_at_its_start() -> None:
         "import resource; most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (64, most))\n"
         "from lrtui.distributed.driver_port import DriverPort\n"
-        "port = DriverPort('127.0.0.1'); print(resource.getrlimit(resource.RLIMIT_NOFILE) == (min(most, 65536), most))\n"
+        "port = DriverPort('127.0.0.1')\n"
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE) == (min(most, 65536), most))\n"
         "port.close()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
