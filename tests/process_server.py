@@ -344,9 +344,9 @@ def prepare(request: dict[str, Any], streams: Sequence[int]) -> None:
 
 def run(module: str) -> int:
     """Run a module as `__main__`, end its threads and return the exit status."""
-    # run_module warns of a module that is imported already
-    for name in (module, f"{module}.__main__"):
-        sys.modules.pop(name, None)
+    # run_module warns of a module that is imported already; a package keeps its modules as attributes
+    is_package = hasattr(sys.modules.get(module), "__path__")
+    sys.modules.pop(f"{module}.__main__" if is_package else module, None)
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
         status = 0
