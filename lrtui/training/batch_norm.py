@@ -11,7 +11,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from lrtui.distributed.process_group import ALONE, ProcessGroup
 from lrtui.run.errors import UsageError
-from lrtui.tasks.task import Say
 from lrtui.training.batches import Batches, sample_count
 
 FAILURE = "Expected more than 1 value per channel"
@@ -49,19 +48,29 @@ def values_per_sample(model: torch.nn.Module) -> Iterator[dict[str, int]]:
             hook.remove()
 
 
-def share_batch_norm(model: torch.nn.Module, device: torch.device, say: Say) -> torch.nn.Module:
+OWN_STATISTICS = (
+    "BatchNorm: on a CPU each process normalizes by its own share of a batch, so that the results are those of a run "
+    "with smaller batches; on CUDA it uses the statistics of the whole batch"
+)
+
+
+def share_batch_norm(model: torch.nn.Module, device: torch.device) -> torch.nn.Module:
     """Return the model with the BatchNorm that processes which share each batch can use.
 
     On CUDA the statistics are those of the whole batch. PyTorch has no such BatchNorm for the CPU: there, each process
     normalizes by its own samples, and the running statistics are rank 0's.
     """
-    if not any(isinstance(module, _BatchNorm) for module in model.modules()):
-        return model
     if device.type != "cuda":
-        say("BatchNorm: on a CPU each process normalizes by its own share of a batch, as in a run of smaller batches")
         return model
     shared: torch.nn.Module = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
     return shared
+
+
+def batch_norm_warnings(model: torch.nn.Module, group: ProcessGroup) -> Iterator[str]:
+    """Yield the warning of statistics that are not those of the whole batch."""
+    kinds = {type(module) for module in model.modules() if isinstance(module, _BatchNorm)}
+    if group.world_size > 1 and kinds - {torch.nn.SyncBatchNorm}:
+        yield OWN_STATISTICS
 
 
 def average_statistics(model: torch.nn.Module, group: ProcessGroup) -> None:

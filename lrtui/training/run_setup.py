@@ -24,7 +24,7 @@ from lrtui.tasks.dropout import share_dropout
 from lrtui.tasks.registry import find_task, steps_per_epoch
 from lrtui.tasks.task import DataRequest, Say, Task
 from lrtui.text.format import sample_counts
-from lrtui.training.batch_norm import check_smallest_batch, share_batch_norm, values_per_sample
+from lrtui.training.batch_norm import batch_norm_warnings, check_smallest_batch, share_batch_norm, values_per_sample
 from lrtui.training.batches import Batches
 from lrtui.training.device import choose_device
 from lrtui.training.evaluate import try_test, try_training_batch
@@ -146,7 +146,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None, group: ProcessGrou
     user_task.move_modules(device)
     if group.world_size > 1:
         share_dropout(model)
-        model = share_batch_norm(model, device, say)
+        model = share_batch_norm(model, device)
     if not model.training:
         model.train()  # pretrained ones often come in evaluation mode
     with values_per_sample(model) as values:
@@ -187,6 +187,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None, group: ProcessGrou
         script=script,
         warnings=(
             *process_warnings(spec, group, device),
+            *batch_norm_warnings(model, group),
             *chosen.warnings,
             *_metric_warnings(schedule, script, first_results, objective),
             *script_warnings,

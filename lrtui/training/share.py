@@ -79,8 +79,8 @@ def divide(batch: Batch, group: ProcessGroup, where: str) -> list[Share]:
         ]
     except _NotDivisible as error:
         raise UsageError(
-            f"{where} gives batches that {group.world_size} processes can't share: one of {count} samples has a "
-            f"{error}, which can't be divided by samples; return a Dataset or a DataLoader over one, or use --nproc 1"
+            f"{where}: in a batch of {count} samples is a {error}, which {group.world_size} processes can't divide; "
+            "return a Dataset or a DataLoader over one, arrays with an entry per sample, or use --nproc 1"
         ) from None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, IterableDataset, TensorDataset
 
 SAMPLES, TESTED = 47, 101
 
@@ -281,6 +281,33 @@ class Order:
 class WithBatchNorm(InMemory):
     def model(self) -> nn.Module:
         return nn.Sequential(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 2))
+
+
+class Indivisible(InMemory):
+    """Batches of sequences, whose first dimension is not the samples."""
+
+    def training_data(self) -> Any:
+        return Sequences()
+
+
+class Sequences:
+    def __len__(self) -> int:
+        return 3
+
+    def __iter__(self) -> Any:
+        for _ in range(3):
+            yield torch.zeros(5, 10, 6), torch.zeros(10, dtype=torch.long)
+
+
+class Divided(InMemory):
+    def training_data(self) -> Any:
+        data = TensorDataset(*self.train)
+        return DataLoader(data, 10, sampler=DistributedSampler(data, num_replicas=2, rank=0))
+
+
+class FailsAtTheTest(InMemory):
+    def test_metrics(self, outputs: torch.Tensor, targets: torch.Tensor) -> Any:
+        raise NameError("no such metric")
 
 
 class Dropouts(InMemory):

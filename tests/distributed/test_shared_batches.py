@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import random
+
 import pytest
 import shared_tasks
 import torch
 from rank_processes import RankProcesses
 from shared_runs import train_alone, train_task
+
+from lrtui.distributed.process_group import ProcessGroup
+from lrtui.training.share import divide
 
 pytestmark = pytest.mark.xdist_group("shared-batches")
 
@@ -59,3 +65,115 @@ def test_a_run_of_several_processes_equals_that_of_one(processes, world_size, ta
     # an area under a curve changes with the order of outputs that differ in their last digit
     tolerance = 1e-3 if task is shared_tasks.WholeSet else 1e-5
     assert_equals_one_process(processes, world_size, task, tolerance=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("task", "settings"),
+    [
+        ("OwnReader", {"accumulate": 3, "clip_grad_norm": 0.1}),
+        ("InMemory", {"accumulate": 2, "max_steps": 3, "test_every": 2}),
+        ("OwnStep", {"accumulate": 2, "batch_size": 4, "clip_grad_norm": 0.5}),
+        ("InMemory", {"schedule": "SWALR(swa_lr=0.005)", "epochs": 3}),
+        ("AsDataset", {"schedule": 'ReduceLROnPlateau(metric="accuracy", mode="max", patience=0)', "epochs": 3}),
+    ],
+)
+def test_the_settings_of_a_step_apply_to_the_whole_batch(processes, task, settings):
+    assert_equals_one_process(processes, 3, getattr(shared_tasks, task), **settings)
+
+
+def test_in_bfloat16_all_processes_agree(processes):
+    settings = {**SETTINGS, "precision": "bf16"}
+    first, second = processes[2].call(train_task, shared_tasks.InMemory, (), settings)
+    assert first.outcome == "done"
+    assert (first.losses, first.tests) == (second.losses, second.tests)
+    assert torch.equal(first.weights, second.weights)
+
+
+@pytest.mark.parametrize("schedule", ["ConstantLR(factor=1.0)", "SWALR(swa_lr=0.005)"])
+def test_batch_norm_has_the_statistics_of_each_share_and_a_warning(processes, schedule):
+    settings = {**SETTINGS, "schedule": schedule, "batch_size": 20, "train_samples": 40}
+    alone = train_alone(shared_tasks.WithBatchNorm, (), settings)
+    first, second = processes[2].call(train_task, shared_tasks.WithBatchNorm, (), settings)
+    assert any("each process normalizes by its own share" in text for text in first.notices)
+    assert (first.losses, first.tests) == (second.losses, second.tests)
+    assert first.losses == pytest.approx(alone.losses, rel=0.2)
+    assert first.tests[-1]["loss"] == pytest.approx(alone.tests[-1]["loss"], rel=0.2)
+
+
+def test_a_share_of_one_sample_is_refused_with_batch_norm(processes):
+    settings = {**SETTINGS, "batch_size": 20, "train_samples": 43}
+    for found in processes[2].call(train_task, shared_tasks.WithBatchNorm, (), settings):
+        assert "the last of the 3 training batches gives one of 2 processes one sample" in found.error
+        assert "--train-samples 40" in found.error
+
+
+@pytest.mark.parametrize(
+    ("task", "text"),
+    [
+        ("Indivisible", "in a batch of 10 samples is a float32 (5, 10, 6), which 2 processes can't divide"),
+        ("Divided", "with a DistributedSampler: leave it out"),
+        ("FailsAtTheTest", "test_metrics fails on outputs"),
+    ],
+)
+def test_what_cant_be_shared_is_refused_in_all_processes(processes, task, text):
+    for found in processes[2].call(train_task, getattr(shared_tasks, task), (), SETTINGS):
+        assert found.outcome == "failed"
+        assert text in found.error
+
+
+def test_divergence_ends_all_processes_at_the_same_step(processes):
+    settings = {**SETTINGS, "optimizer": "SGD(lr=1e30)"}
+    alone = train_alone(shared_tasks.InMemory, (), settings)
+    for found in processes[3].call(train_task, shared_tasks.InMemory, (), settings):
+        assert found.outcome == alone.outcome == "diverged"
+        assert len(found.losses) == len(alone.losses)
+        assert not math.isfinite(found.losses[-1])
+
+
+def test_shares_of_any_nesting_cover_a_batch_once():
+    draw = random.Random(4)
+    for _ in range(300):
+        count, world_size = draw.randint(1, 40), draw.randint(2, 9)
+        batch = random_batch(draw, count)
+        shares = divide(batch, group_of(0, world_size), "training_data()")
+        assert len(shares) == world_size
+        assert sum(share.samples for share in shares) == count
+        assert [row for share in shares if share.samples for row in range(count)[share.rows]] == list(range(count))
+        for share in shares:
+            assert numbers(share.batch) == [list(range(count)[share.rows])] * len(numbers(batch))
+
+
+def group_of(rank, world_size):
+    group = object.__new__(ProcessGroup)
+    group.rank, group.world_size = rank, world_size
+    return group
+
+
+def random_batch(draw, count):
+    """Return a batch whose parts have the number of each sample in it."""
+    column = torch.arange(count)
+    forms = [
+        lambda: column.clone(),
+        lambda: column.unsqueeze(1).expand(count, 3),
+        lambda: column.numpy().copy(),
+        lambda: {"x": column.unsqueeze(1), "name": "text", "scale": 0.5},
+        lambda: [{"box": torch.full((draw.randint(1, 3), 4), index)} for index in range(count)],
+        lambda: shared_tasks.Pair(column.unsqueeze(1), column),
+        lambda: (column.clone(), column.unsqueeze(1)),
+    ]
+    return draw.choice([tuple, list])([column.unsqueeze(1).repeat(1, 5), draw.choice(forms)()])
+
+
+def numbers(value):
+    """Return the numbers of the samples in each part of a batch."""
+    if isinstance(value, dict):
+        return [found for item in value.values() for found in numbers(item)]
+    if isinstance(value, shared_tasks.Pair):
+        return numbers(value.inputs) + numbers(value.targets)
+    if isinstance(value, (list, tuple)):
+        if value and isinstance(value[0], dict):
+            return [[int(item["box"].flatten()[0]) for item in value]]
+        return [found for item in value for found in numbers(item)]
+    if hasattr(value, "reshape"):
+        return [[int(row) for row in value.reshape(len(value), -1)[:, 0]]]
+    return []
