@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -77,6 +77,22 @@ class LoggedMetrics:
         for name, value in logged.tensors.items():
             self._values.setdefault(name, []).append(value)
             self._weights.setdefault(name, []).append(logged.sizes.get(name, logged.samples))
+
+    def merge_shares(self, everyone: Callable[[Any], list[Any]]) -> None:
+        """Take what the steps of other processes have logged, each of its share of the batches.
+
+        Objects of torchmetrics are left as they are: they merge their states themselves when they are computed.
+
+        Args:
+            everyone: returns what each process has, by rank; all of them call it.
+        """
+        found = everyone((self._values, self._weights, self._reductions))
+        self._values, self._weights = {}, {}
+        for values, weights, reductions in found:
+            for name in values:
+                self._values.setdefault(name, []).extend(values[name])
+                self._weights.setdefault(name, []).extend(weights[name])
+            self._reductions.update(reductions)
 
     def compute(self) -> dict[str, Any]:
         """Return the values of the whole test by name, after the module's hook at its end."""

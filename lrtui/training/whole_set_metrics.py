@@ -76,6 +76,17 @@ class WholeSetMetrics:
         return list(self._objects.values())
 
     @property
+    def _merged(self) -> dict[str, Any]:
+        """The objects that each process updates with its share, and that then merge what all of them have."""
+        several = self._group.world_size > 1
+        return {name: metric for name, metric in self._objects.items() if several and hasattr(metric, "merge_shares")}
+
+    @property
+    def _whole(self) -> dict[str, Any]:
+        """The objects that rank 0 updates with whole batches."""
+        return {name: metric for name, metric in self._objects.items() if name not in self._merged}
+
+    @property
     def are_there(self) -> bool:
         """Whether the task has any."""
         return bool(self._objects) or self._method is not None
@@ -108,6 +119,11 @@ class WholeSetMetrics:
             assert result is not None
             self._add(result.outputs, result.targets, samples)
             return
+        for name, metric in self._merged.items():
+            if result is not None:
+                _call(metric, name, "update", result.outputs, result.targets)
+        if not self._whole and self._method is None:
+            return
         share = None if result is None else (copied(result.outputs), copied(result.targets), samples)
         shares = [each for each in self._group.gather(share) if each is not None]
         if self._group.is_first and shares:
@@ -120,7 +136,7 @@ class WholeSetMetrics:
                 self._error = self._error or error
 
     def _add(self, outputs: Any, targets: Any, samples: int) -> None:
-        for name, metric in self._objects.items():
+        for name, metric in self._whole.items():
             _call(metric, name, "update", outputs, targets)
         if self._method is not None:
             self._outputs.add(outputs, samples)
@@ -130,16 +146,20 @@ class WholeSetMetrics:
         """Return the values over all batches since the start, by name, in all processes."""
         if not self.are_there:
             return {}
-        return self._group.in_first(self._compute)  # type: ignore[no-any-return]
+        found: dict[str, float] = {}
+        for name, metric in self._merged.items():
+            metric.merge_shares(lambda value: self._group.broadcast(self._group.gather(value)))
+            _add(found, _values_of_object(metric, name), metric)
+            _call(metric, name, "reset")
+        return self._group.in_first(lambda: self._compute(found))  # type: ignore[no-any-return]
 
-    def _compute(self) -> dict[str, float]:
+    def _compute(self, found: dict[str, float]) -> dict[str, float]:
         if self._error is not None:
             raise self._error
-        found: dict[str, float] = {}
         self._bytes_per_sample = self._outputs.bytes_per_sample + self._targets.bytes_per_sample
         if self._method is not None:
             _add(found, self._values_of_method(), self._method)
-        for name, metric in self._objects.items():
+        for name, metric in self._whole.items():
             _add(found, _values_of_object(metric, name), metric)
             _call(metric, name, "reset")  # it may hold the whole test set
         return found

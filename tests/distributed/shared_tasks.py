@@ -341,3 +341,35 @@ ALL = [
     InMemory, AsDataset, OwnLoader, AsStream, OwnReader, OwnBatchSampler, OwnStep, Manual, LossFromModel, Lbfgs,
     WholeSet, WithBatchNorm, Dropouts,
 ]  # fmt: skip
+
+
+def lightning_task() -> Any:
+    """A LightningModule that logs a value and an object of torchmetrics in its tests."""
+    import lightning
+    from torchmetrics.classification import MulticlassAccuracy
+
+    import lrtui.tasks
+
+    class Module(lightning.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.accuracy = nn.Linear(6, 2), MulticlassAccuracy(2, average="micro")
+
+        def training_step(self, batch: Any, index: int) -> Any:
+            loss = cross_entropy(self.layer(batch[0]), batch[1])
+            self.log("again", loss)
+            return loss
+
+        def validation_step(self, batch: Any, index: int) -> Any:
+            outputs = self.layer(batch[0])
+            self.accuracy(outputs, batch[1])
+            self.log("accuracy", self.accuracy)
+            self.log("mean", outputs.square().mean())
+            return cross_entropy(outputs, batch[1])
+
+        def configure_optimizers(self) -> Any:
+            return torch.optim.Adam(self.parameters(), lr=0.01)
+
+    data = InMemory()
+    train = DataLoader(TensorDataset(*data.train), 10, shuffle=True)
+    return lrtui.tasks.from_lightning(Module, train, DataLoader(TensorDataset(*data.test), 40))

@@ -177,3 +177,8 @@ def numbers(value):
     if hasattr(value, "reshape"):
         return [[int(row) for row in value.reshape(len(value), -1)[:, 0]]]
     return []
+
+
+def test_the_values_that_a_lightning_module_logs_are_those_of_the_whole_test_set(processes):
+    pytest.importorskip("lightning")
+    assert_equals_one_process(processes, 2, shared_tasks.lightning_task)
