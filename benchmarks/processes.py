@@ -45,13 +45,13 @@ def trained(nproc: int, options: list[str]) -> Trained:
     command = [sys.executable, "-m", "lrtui", "train", SCHEDULE, "--nproc", str(nproc), "--json", "--store", "none"]
     done = subprocess.run([*command, *options], stdout=subprocess.PIPE, text=True, check=True)
     events: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
-    steps = [event for event in events if event["event"] == "StepDone"]
+    steps = [event for event in events if event["event"] == "step_done"]
     # the time of a test lies between two epochs
     times = [after["seconds"] - before["seconds"] for before, after in pairwise(steps)]
     return Trained(
         lrs=[tuple(step["lrs"]) for step in steps],
         losses=[step["loss"] for step in steps],
-        accuracies=[event["accuracy"] for event in events if event["event"] == "EvalDone"],
+        accuracies=[event["accuracy"] for event in events if event["event"] == "eval_done"],
         step_ms=1e3 * statistics.fmean(sorted(times)[: len(times) * 99 // 100]),
     )
 
