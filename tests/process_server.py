@@ -44,7 +44,6 @@ PRELOADED = (
     # the first optimizer of a process imports it, which takes longer than most runs of the tests
     "torch._dynamo",
     "lrtui.analysis.checks",
-    "lrtui.analysis.race.child_run",
     "lrtui.engine.worker",
     "lrtui.opening",
     "lrtui.settings",
@@ -335,10 +334,9 @@ def prepare(request: dict[str, Any], streams: Sequence[int]) -> None:
         import torch
 
         torch.set_num_threads(int(threads))
-    from lrtui.analysis.race import child_run
     from lrtui.distributed import local_launcher
 
-    child_run.subprocess = local_launcher.subprocess = FORKING  # type: ignore[attr-defined]
+    local_launcher.subprocess = FORKING  # type: ignore[attr-defined]
     address.cache_clear()
 
 

@@ -13,7 +13,6 @@ import click
 
 from lrtui.analysis.race.plan import (
     DEFAULT_SEEDS,
-    MAX_PROCESSES,
     MAX_RUNS,
     Entrant,
     RacePlan,
@@ -22,12 +21,13 @@ from lrtui.analysis.race.plan import (
     parse_entrant,
 )
 from lrtui.analysis.race.plan_files import PlanFiles
-from lrtui.analysis.race.race import Race, find_unfinished, has_open_runs
+from lrtui.analysis.race.race import Race, find_unfinished, has_open_runs, race_launcher
 from lrtui.analysis.race.report import standing_lines, standing_markdown, standing_records
 from lrtui.analysis.race.results import CellResult, read_results
 from lrtui.analysis.race.standing import Standing, mean_tests, rank
 from lrtui.cli.charts import MARKERS, Curve, epoch_ticks, print_chart, print_legend
 from lrtui.cli.command import Command, option
+from lrtui.cli.engine_options import check_installed, engine_options, read_engine
 from lrtui.cli.exit_codes import DIVERGED, DONE, FAILED, stop_on_signals
 from lrtui.cli.headless import headless_notifier
 from lrtui.cli.optimizer_options import with_task_optimizer
@@ -64,7 +64,7 @@ Exit status: 0 done, 1 failed, 2 usage error, 3 all diverged, 130 interrupted, 1
 
 Examples:
   lrtui race "ExponentialLR(gamma=0.1)" "OneCycleLR(max_lr=0.003)" "CosineAnnealingLR() on Adam(lr=0.001)"
-  lrtui race "StepLR(3)" "CosineAnnealingLR()" --seeds 3 --epochs 5 --processes 2 --markdown race.md
+  lrtui race "StepLR(3)" "CosineAnnealingLR()" --seeds 3 --epochs 5 --jobs 2 --markdown race.md
   lrtui race --all --epochs 3
   lrtui race --resume last
   lrtui race --report 2 --json
@@ -86,7 +86,6 @@ ENTRANT_MARKERS = MARKERS[1:]
 )
 @option("--all", "every", is_flag=True, help="race a schedule of each scheduler, fitted to the run, with one seed")
 @option("--seeds", metavar="N", help=f"number of seeds, counting up from --seed (default: {DEFAULT_SEEDS})")
-@option("--processes", metavar="N", help="runs at the same time, each in its own process (default: 1)")
 @option("--target", metavar="X", help="measure the time to this accuracy (or test loss)")
 @option("--no-stop", is_flag=True, help="train hopeless schedules to the end as well")
 @option("--resume", metavar="[RACE]", is_flag=False, flag_value="last", help="continue a race: its number or last")
@@ -98,12 +97,12 @@ ENTRANT_MARKERS = MARKERS[1:]
 @option("--markdown", metavar="FILE", help="also write the results to FILE as Markdown", type=click.Path())
 @option("--quiet", is_flag=True, help="print no messages about runs and epochs")
 @notify_options("at the end of the race")
+@engine_options()
 @run_options()
 def command(
     schedules: tuple[str, ...],
     every: bool,
     seeds: str | None,
-    processes: str | None,
     target: str | None,
     no_stop: bool,
     resume: str | None,
@@ -142,6 +141,9 @@ def command(
 
     if number:
         plan = files.find(number)
+        if resume:
+            plan.engine = read_engine(options, plan.engine)
+            check_installed(plan.engine)
     else:
         entrants = [parse_entrant(text) for text in schedules]
         if not every:
@@ -157,7 +159,7 @@ def command(
             spec,
             files.folder,
             seeds=read_count("--seeds", seeds, ALL_SEEDS if every else DEFAULT_SEEDS, MAX_RUNS),
-            processes=read_count("--processes", processes, 1, MAX_PROCESSES),
+            engine=read_engine(options),
             stops=not no_stop,
             target=None if target is None else read_number("--target", target, minimum=-math.inf),
         )
@@ -211,13 +213,14 @@ def _run(files: PlanFiles, plan: RacePlan, *, quiet: bool) -> int:
         if not quiet:
             progress.say(printable(line))
 
-    race = Race(files, plan, say, progress.update)
     say(
         f"{plan.title}: {counted(len(plan.cells), 'run')} of {plan.common.length}, {plan.common.task}, "
         f"stored in {files.folder}"
     )
-    with progress, task_output_on_stderr(), stop_on_signals(race.stop) as signals:
-        race.run()
+    with progress, task_output_on_stderr(), race_launcher(files, plan, say) as launcher:
+        race = Race(files, plan, say, launcher, progress.update)
+        with stop_on_signals(race.stop) as signals:
+            race.run()
     # a signal after the last run has ended interrupts nothing
     return signals[0] if signals and has_open_runs(files, plan) else 0
 

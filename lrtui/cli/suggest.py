@@ -8,19 +8,18 @@ from typing import Any
 
 import click
 
-from lrtui.analysis.race.plan import MAX_PROCESSES
 from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.analysis.suggest.range_test import find_lr
 from lrtui.analysis.suggest.search import DEFAULT_BUDGET, MAX_BUDGET, Search, SearchStoppedError
 from lrtui.analysis.suggest.suggestion import reason_lines, suggestion_record
 from lrtui.cli.command import Command, option
+from lrtui.cli.engine_options import engine_options, read_engine
 from lrtui.cli.exit_codes import stop_on_signals
 from lrtui.cli.optimizer_options import with_task_optimizer
 from lrtui.cli.options import (
     check_notation,
     load_settings,
     parse_number,
-    read_count,
     read_spec,
     run_options,
     schedule_argument,
@@ -41,13 +40,11 @@ Examples:
 @click.command(cls=Command, epilog=EPILOG)
 @schedule_argument(required=False, help_text="Your schedule, which the others are compared with.")
 @option("--budget", metavar="X", help=f"budget in full runs (default: {DEFAULT_BUDGET:g})")
-@option("--processes", metavar="N", help="runs at the same time, each in its own process (default: 1)")
 @option("--json", "as_json", is_flag=True, help="print one JSON object with all the results")
 @option("--quiet", is_flag=True, help="print no messages but the results that the suggestion is based on")
+@engine_options()
 @run_options()
-def command(
-    schedule: str | None, budget: str | None, processes: str | None, as_json: bool, quiet: bool, **options: Any
-) -> int:
+def command(schedule: str | None, budget: str | None, as_json: bool, quiet: bool, **options: Any) -> int:
     """First a range test finds an lr. Then schedules that fit the run's length, yours among them, are raced: all over
     fewer epochs, each schedule shortened to fit, then the best two over more. Finally the winner is trained in full.
     The budget covers all of this; its unit is the number of steps of one full run. With a budget below 1 the winner is
@@ -56,7 +53,7 @@ def command(
     The suggested schedule goes to standard output in one line, the results to standard error.
     """
     full_runs = DEFAULT_BUDGET if budget is None else _read_budget(budget)
-    process_count = read_count("--processes", processes, 1, MAX_PROCESSES)
+    engine = read_engine(options)
     spec = read_spec(options, schedule, load_settings().run)
     check_notation(spec)
     spec = with_task_optimizer(spec)
@@ -68,7 +65,7 @@ def command(
         if not quiet:
             print_prose(printable(line), sys.stderr)
 
-    search = Search(spec, full_runs, files, find_lr, say, processes=process_count)
+    search = Search(spec, full_runs, files, find_lr, say, engine=engine)
     say(f"searching for a schedule of {spec.length}, with a budget of {four_digits(full_runs)} full runs")
     with task_output_on_stderr(), stop_on_signals(search.stop) as signals:
         try:

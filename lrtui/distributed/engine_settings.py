@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -40,8 +41,23 @@ class EngineSettings:
         """Whether the runs train in this process, one after the other."""
         return self.name == LOCAL and self.jobs == 1
 
+    def threads(self, processes: int) -> int | None:
+        """Return the torch threads of each process of a run, which its results depend on; None for torch's default.
+
+        Args:
+            processes: number of processes that train a run together.
+        """
+        if self.is_this_process:
+            return None
+        cores = (self.cpus or processes) if self.name != LOCAL else (os.cpu_count() or 1) // self.jobs
+        return max(1, cores // processes)
+
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> EngineSettings:
         """Return the settings of a JSON record."""
         values = {name: record[name] for name in cls.__slots__ if name in record}
         return cls(**values | {"slurm": tuple((name, value) for name, value in record.get("slurm", ()))})
+
+
+THIS_PROCESS = EngineSettings()
+"""Runs train in this process, one after the other."""

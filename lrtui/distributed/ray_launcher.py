@@ -21,6 +21,7 @@ import lrtui
 from lrtui.distributed.job_files import JobFiles
 from lrtui.distributed.launcher import WorkerProcess
 from lrtui.run.errors import LrtuiError, UsageError
+from lrtui.run.signal_name import signal_name
 from lrtui.tasks.task import Say
 from lrtui.text.format import counted
 
@@ -32,8 +33,8 @@ END_SECONDS = 10.0
 
 POLL_SECONDS = 0.1
 
-LAST_LINES = 10
-"""Number of lines of a worker's output that a message about its end has."""
+LAST_CHARACTERS = 300
+"""Length of the part of a worker's output that a message about its end has."""
 
 OBJECT_BYTES = 100 * 2**20
 """Memory for Ray's objects in a cluster of lrtui's own, which needs none."""
@@ -97,8 +98,8 @@ class RayWorker:
             return _describe(error)
         if status == 0:
             return ""
-        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
-        return f"its process ended with {how}" + (f":\n{output}" if output else "")
+        how = f"was killed by {signal_name(-status)}" if status < 0 else f"ended with status {status}"
+        return f"its process {how}" + (f": {output}" if output else "")
 
 
 class RayLauncher:
@@ -111,6 +112,7 @@ class RayLauncher:
             RAY_ADDRESS, or else a cluster of its own, which ends when it is closed.
         host: name or address by which the nodes reach this machine; None for the one that Ray uses.
         cpus, gpus: what each worker takes of a node.
+        threads: torch threads of each of its processes; None for `cpus`.
         files: the user's files that the nodes get.
         say: receives a message when something takes long or has to wait.
 
@@ -129,14 +131,19 @@ class RayLauncher:
         host: str | None = None,
         cpus: int = 1,
         gpus: float = 0.0,
+        threads: int | None = None,
         files: JobFiles | None = None,
         say: Say = _be_silent,
     ) -> None:
-        self._cpus, self._gpus, self._files = cpus, gpus, files
+        self._cpus, self._gpus = cpus, gpus
+        # Ray would set it to the number of CPUs, or leave what the node's environment says
+        self._environment = {"OMP_NUM_THREADS": str(threads or cpus)}
+        if files is not None:
+            self._environment |= files.environment
         self._workers: list[RayWorker] = []
         self._lock = threading.Lock()
         address = address or os.environ.get(ADDRESS)
-        self._connect(address, say)
+        self._connect(address, files, say)
         try:
             self._check_room(address, say)
             ray = _ray()
@@ -147,7 +154,7 @@ class RayLauncher:
             self.close()
             raise
 
-    def _connect(self, address: str | None, say: Say) -> None:
+    def _connect(self, address: str | None, files: JobFiles | None, say: Say) -> None:
         if address:
             _check_address(address)
         else:
@@ -158,8 +165,8 @@ class RayLauncher:
         # Ray writes its warnings to standard error
         logging.getLogger("ray").setLevel(logging.ERROR)
         runtime: dict[str, Any] = {"py_modules": [str(Path(lrtui.__file__).parent)], "excludes": []}
-        if self._files is not None:
-            runtime |= {"working_dir": str(self._files.folder), "excludes": _patterns(self._files)}
+        if files is not None:
+            runtime |= {"working_dir": str(files.folder), "excludes": _patterns(files)}
         own = {} if address else {"include_dashboard": False, "object_store_memory": OBJECT_BYTES}
         before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
@@ -195,9 +202,8 @@ class RayLauncher:
         Raises:
             LrtuiError: if Ray fails.
         """
-        more = {} if self._files is None else self._files.environment
         try:
-            task = self._task.options(name=label).remote(list(arguments), {**environment, **more})
+            task = self._task.options(name=label).remote(list(arguments), {**self._environment, **environment})
         except Exception as error:  # Ray raises errors of many kinds
             raise LrtuiError(f"Ray can't start a worker: {_first_line(error)}") from None
         worker = RayWorker(task, label)
@@ -268,7 +274,7 @@ def _describe(error: BaseException) -> str:
 
 
 def run_process(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
-    """Run a Python process to its end; return its exit status and the last lines of its output.
+    """Run a Python process to its end; return its exit status and the last line of its output.
 
     The process and those that it has started are killed if the task is cancelled. All its output goes to Ray's log.
     """
@@ -283,7 +289,7 @@ def run_process(arguments: Sequence[str], environment: Mapping[str, str]) -> tup
         start_new_session=True,
     )
     assert process.stdout is not None
-    last: deque[str] = deque(maxlen=LAST_LINES)
+    last: deque[str] = deque(maxlen=1)
     reader = threading.Thread(target=_copy, args=(process.stdout, last), daemon=True)
     reader.start()
     try:
@@ -295,10 +301,11 @@ def run_process(arguments: Sequence[str], environment: Mapping[str, str]) -> tup
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     reader.join(END_SECONDS)
-    return process.returncode, "".join(last).rstrip()
+    return process.returncode, last[0][:LAST_CHARACTERS] if last else ""
 
 
 def _copy(lines: IO[str], last: deque[str]) -> None:
     for line in lines:
-        last.append(line)
+        if line.strip():
+            last.append(line.strip())
         sys.stdout.write(line)

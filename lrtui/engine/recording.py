@@ -6,8 +6,9 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -40,6 +41,8 @@ Receive = Callable[[Command], object]
 Lose = Callable[[str], object]
 
 _writers: dict[Path, Writer] = {}
+_users: Counter[Path] = Counter()
+"""How many recordings use the writer of each store: one that starts or withdraws has nothing for it to write."""
 _writers_lock = threading.Lock()
 
 
@@ -50,14 +53,17 @@ _writers_of_parent: dict[Path, Writer] = {}
 def _leave_writers_to_parent() -> None:
     _writers_of_parent.update(_writers)
     _writers.clear()
+    _users.clear()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_writers_to_parent)
 
 
-def open_writer(folder: Path) -> Writer:
-    """Return this process's only writer of the store in the folder.
+@contextmanager
+def opened_writer(folder: Path) -> Iterator[Writer]:
+    """Yield this process's only writer of the store in the folder, which a recording made in the block uses till its
+    end.
 
     Raises:
         StoreError: in a process that was forked while its parent had the store open.
@@ -71,7 +77,14 @@ def open_writer(folder: Path) -> Writer:
     with _writers_lock:
         if folder not in _writers:
             _writers[folder] = Writer(folder)
-        return _writers[folder]
+        _users[folder] += 1
+        writer = _writers[folder]
+    try:
+        yield writer
+    except BaseException:
+        with _writers_lock:
+            _users[folder] -= 1
+        raise
 
 
 class Recording:
@@ -115,22 +128,23 @@ class Recording:
         Raises:
             StoreError: if the store can't be written.
         """
-        writer, files = open_writer(folder), user_files(spec)
+        files = user_files(spec)
         uid, owner = UID_PREFIX + uuid4().hex, uuid4().hex
-        run = writer.call(
-            lambda connection: run_rows.insert(
-                connection,
-                spec,
-                files,
-                parent=branch.run.id if branch else None,
-                first_step=branch.file.step if branch else 0,
-                branched_from=branch.file.path.name if branch else None,
-                uid=uid,
-                owner=owner,
-            ),
-            seconds,
-            report,
-        )
+        with opened_writer(folder) as writer:
+            run = writer.call(
+                lambda connection: run_rows.insert(
+                    connection,
+                    spec,
+                    files,
+                    parent=branch.run.id if branch else None,
+                    first_step=branch.file.step if branch else 0,
+                    branched_from=branch.file.path.name if branch else None,
+                    uid=uid,
+                    owner=owner,
+                ),
+                seconds,
+                report,
+            )
         recorder = Recorder(run, writer, RowMaker(run, BlockSummaries()), receive, owner=owner, lose=lose)
         recording = cls(writer, recorder, report, uid)
         # ids are never used twice, so checkpoints there belong to a database that was deleted
@@ -157,10 +171,11 @@ class Recording:
             UsageError: if another process has claimed the run.
             StoreError: if the store can't be written.
         """
-        writer, run, file, owner = open_writer(plan.folder), plan.run.id, plan.file, uuid4().hex
-        before = writer.call(
-            lambda connection: run_rows.claim_run(connection, run, plan.run.owner, owner), seconds, report
-        )
+        run, file, owner = plan.run.id, plan.file, uuid4().hex
+        with opened_writer(plan.folder) as writer:
+            before = writer.call(
+                lambda connection: run_rows.claim_run(connection, run, plan.run.owner, owner), seconds, report
+            )
         recorder = Recorder(
             run,
             writer,
@@ -278,7 +293,8 @@ class Recording:
         """
         self._writer.remove(self._recorder)
         with _writers_lock:
-            if self._writer.is_idle and self._writer.close():
+            _users[self.folder] -= 1
+            if not _users[self.folder] and self._writer.is_idle and self._writer.close():
                 _writers.pop(self.folder, None)
 
     def withdraw(self, seconds: float = LOCKED_SECONDS) -> None:
@@ -315,13 +331,18 @@ def user_files(spec: RunSpec) -> dict[str, str]:
 
     The digest of a missing file is "missing".
     """
+    return {name: _digest(Path(name).expanduser()) for name in user_code(spec) if name.endswith(".py")}
+
+
+def user_code(spec: RunSpec) -> list[str]:
+    """Return the files and modules that the task, the schedule and the optimizer come from, if they are the user's."""
     names = [spec.task.rpartition(":")[0]]
     # a schedule or optimizer that can't be parsed is reported later, when the run parses it
     with suppress(LrtuiError):
         names += [schedule.user_path or "" for schedule in parse_schedule(spec.schedule).walk()]
     with suppress(LrtuiError):
         names.append(parse_optimizer(spec.optimizer).path or "")
-    return {name: _digest(Path(name).expanduser()) for name in names if name.endswith(".py")}
+    return [name for name in names if name]
 
 
 def _digest(path: Path) -> str:

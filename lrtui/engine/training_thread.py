@@ -215,8 +215,7 @@ class TrainingThread:
                 self.ended_at = time.monotonic()
                 self.recording_error = recording.finish()
                 self.ended_at = None
-                is_new = self._resume_plan is None or self._resume_plan.is_branch
-                if is_new and isinstance(self.error, UsageError) and not self._reporter.has_started:
+                if not self._is_kept:
                     recording.withdraw()
                     self.recording = None
                 # the last events are stored now, so more of the earlier checkpoints can be removed
@@ -226,6 +225,12 @@ class TrainingThread:
                 self._checkpoints = None
                 recording.close()
             self._close_range_feeds()
+
+    @property
+    def _is_kept(self) -> bool:
+        """Whether the run stays in the store: not a new one whose settings were refused."""
+        is_new = self._resume_plan is None or self._resume_plan.is_branch
+        return not (is_new and isinstance(self.error, UsageError) and not self._reporter.has_started)
 
     def _remove_old_checkpoints(self) -> None:
         if self._checkpoints is not None:

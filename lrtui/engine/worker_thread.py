@@ -74,6 +74,8 @@ class WorkerThread(TrainingThread):
         """The channel to the worker, from the request to the end of the run."""
         self._end_reason: str | None = None
         self._refusal = ""
+        self._was_recalled = False
+        """Whether the run was stopped before it had a worker."""
         self._end: dict[str, Any] = {}
         self._files: ReceivedFiles | None = None
         self._last: Event | StepBlock | None = None
@@ -202,6 +204,7 @@ class WorkerThread(TrainingThread):
         while self._arrived is None:
             if (stop := self.inbox.find(Stop)) is not None:
                 finish_run(self.inbox, self._reporter, "stopped", command_id=stop.id)
+                self._was_recalled = True
                 return False
             if self._refusal:
                 self.error = self._fail(self._refusal)
@@ -255,6 +258,11 @@ class WorkerThread(TrainingThread):
             self.inbox.send(command)
         finish_run(self.inbox, self._reporter, "failed", text)
         self.error = LrtuiError(text)
+
+    @property
+    def _is_kept(self) -> bool:
+        is_new = self._resume_plan is None or self._resume_plan.is_branch
+        return super()._is_kept and not (is_new and self._was_recalled)
 
     def _remove_old_checkpoints(self) -> None:
         if (recording := self.recording) is not None and not self.recording_error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from lrtui.distributed.engine_settings import THIS_PROCESS, EngineSettings
 from lrtui.run.errors import NotationError, UsageError
 from lrtui.run.event_json import plain, spec_from_json
 from lrtui.run.spec import RunSpec, named_schedule
@@ -154,8 +154,8 @@ class RacePlan:
         entrants: the entrants in the given order; the first is the baseline that the others are compared with.
         seeds: seeds of the runs.
         common: settings that all runs share, apart from schedule, seed and name.
-        processes: number of runs at a time; with 1 they run in this process.
-        threads: torch threads per process; None for torch's default.
+        engine: what starts the runs, and how many at a time.
+        threads: torch threads of each process of a run; None for torch's default, in this process.
         stops: whether to stop hopeless entrants.
         target: metric value to reach; the race measures how long each run takes. None for the default.
         runs: ids of the runs started so far.
@@ -169,7 +169,7 @@ class RacePlan:
     entrants: tuple[Entrant, ...]
     seeds: tuple[int, ...]
     common: RunSpec
-    processes: int = 1
+    engine: EngineSettings = THIS_PROCESS
     threads: int | None = None
     stops: bool = True
     target: float | None = None
@@ -198,7 +198,7 @@ class RacePlan:
 
     def is_same_race(self, other: RacePlan) -> bool:
         """Return whether the other race has the same entrants and settings."""
-        compared = ("entrants", "seeds", "common", "processes", "stops", "target")
+        compared = ("entrants", "seeds", "common", "engine", "stops", "target")
         return all(getattr(self, name) == getattr(other, name) for name in compared)
 
     def to_json(self) -> dict[str, Any]:
@@ -218,12 +218,15 @@ class RacePlan:
             raise ValueError(f"it has version {record['version']}; this lrtui reads version {VERSION}")
         values = {name: record[name] for name in cls.__slots__ if name in record}
         process = record["process"]
+        # plans of an earlier lrtui have the number of processes of this machine
+        engine = record.get("engine", {"jobs": record.get("processes", 1)})
         return cls(
             **values
             | {
                 "entrants": tuple(Entrant.from_json(entrant) for entrant in record["entrants"]),
                 "seeds": tuple(record["seeds"]),
                 "common": spec_from_json(record["common"]),
+                "engine": EngineSettings.from_json(engine),
                 "runs": {Cell(run["entrant"], run["seed"]): run["run"] for run in record["runs"]},
                 "rulings": {int(index): Ruling(**ruling) for index, ruling in record["rulings"].items()},
                 "process": None if process is None else ProcessIdentity(**process),
@@ -244,7 +247,7 @@ def new_plan(
     folder: Path,
     *,
     seeds: int = DEFAULT_SEEDS,
-    processes: int = 1,
+    engine: EngineSettings = THIS_PROCESS,
     stops: bool = True,
     target: float | None = None,
 ) -> RacePlan:
@@ -255,18 +258,18 @@ def new_plan(
         common: settings of all runs; its seed is the first one.
         folder: folder of the store that keeps it.
         seeds: number of seeds.
-        processes, stops, target: as in `RacePlan`.
+        engine, stops, target: as in `RacePlan`.
 
     Raises:
-        UsageError: for more than MAX_RUNS runs or MAX_PROCESSES processes, or seeds beyond the largest.
+        UsageError: for more than MAX_RUNS runs or MAX_PROCESSES at a time, or seeds beyond the largest.
     """
     if seeds * len(entrants) > MAX_RUNS:
         raise UsageError(
             f"{counted(seeds, 'seed')} for {counted(len(entrants), 'schedule')} are too many runs for one race; "
             f"at most {MAX_RUNS:,}"
         )
-    if processes > MAX_PROCESSES:
-        raise UsageError(f"{processes:,} processes are too many; at most {MAX_PROCESSES}")
+    if engine.jobs > MAX_PROCESSES:
+        raise UsageError(f"{engine.jobs:,} processes are too many; at most {MAX_PROCESSES}")
     # of another task it is not known before its first test whether it has an accuracy
     if common.task == RunSpec().task and (refusal := accuracy_refusal(target)):
         raise UsageError(refusal)
@@ -279,8 +282,8 @@ def new_plan(
         seeds=tuple(range(common.seed, common.seed + seeds)),
         # each run has its own schedule; the store stays the same if the race is resumed from another directory
         common=replace(common, schedule=RunSpec().schedule, store=str(folder)),
-        processes=processes,
-        threads=None if processes == 1 else max(1, (os.cpu_count() or 1) // processes),
+        engine=engine,
+        threads=engine.threads(common.nproc),
         stops=stops,
         target=target,
     )

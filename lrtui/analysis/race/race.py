@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from lrtui.analysis.race.child_run import ChildRun
 from lrtui.analysis.race.plan import Cell, RacePlan, Ruling
 from lrtui.analysis.race.plan_files import RACES, PlanFiles
 from lrtui.analysis.race.results import CellResult, find_run_of, objective_of_race, open_cells, read_results
 from lrtui.analysis.race.stopping import StoppingRule
+from lrtui.distributed.engine_launcher import engine_launcher
+from lrtui.distributed.engine_settings import LOCAL
+from lrtui.distributed.launcher import Launcher
+from lrtui.engine.recording import user_code
 from lrtui.engine.resume import ResumePlan, plan_resume
 from lrtui.engine.run import Run
 from lrtui.run.commands import Stop
@@ -43,7 +46,37 @@ def keep_last_checkpoint(folder: Path, run: int) -> None:
     remove_files([path for path in older if path not in points])
 
 
+@contextmanager
+def race_launcher(files: PlanFiles, plan: RacePlan, say: Say) -> Iterator[Launcher | None]:
+    """Yield what starts the runs of a race, as `engine_launcher`; a race that it can't start is not kept.
+
+    Raises:
+        LrtuiError: if the engine can't be used.
+    """
+    places = [place for cell in plan.cells if cell.seed == plan.seeds[0] for place in user_code(plan.spec(cell))]
+    engine = engine_launcher(
+        plan.engine,
+        plan.common,
+        files.folder,
+        threads=plan.threads,
+        output=files.folder / RACES / f"{plan.number}.out",
+        places=places,
+        say=say,
+    )
+    with ExitStack() as stack:
+        try:
+            launcher = stack.enter_context(engine)
+        except LrtuiError:
+            if not plan.runs:
+                files.remove(plan)
+            raise
+        yield launcher
+
+
 POLL_SECONDS = 0.05
+
+MAX_LOST = 3
+"""How often a run is resumed whose workers end without a new checkpoint."""
 
 WAIT_SECONDS = 30.0
 """Seconds that a resumed race waits for a run that is ending in another process."""
@@ -56,6 +89,7 @@ class Race:
         files: where the plan is saved.
         plan: the race's plan, saved as the race proceeds.
         say: receives progress messages, one line each.
+        launcher: starts the processes of the runs; None to train in this process, or in processes that each run starts.
         on_progress: receives the share of the steps that are done, several times a second.
 
     Raises:
@@ -64,14 +98,21 @@ class Race:
     """
 
     def __init__(
-        self, files: PlanFiles, plan: RacePlan, say: Say, on_progress: Callable[[float], None] | None = None
+        self,
+        files: PlanFiles,
+        plan: RacePlan,
+        say: Say,
+        launcher: Launcher | None = None,
+        on_progress: Callable[[float], None] | None = None,
     ) -> None:
         self.plan = plan
-        self._files, self._say, self._on_progress = files, say, on_progress
+        self._files, self._say, self._launcher, self._on_progress = files, say, launcher, on_progress
         files.claim(plan)
         self._results = {result.cell: result for result in read_results(files.folder, plan)}
         self._rule = StoppingRule(plan)
-        self._running: dict[Cell, Run | ChildRun] = {}
+        self._running: dict[Cell, Run] = {}
+        self._lost: dict[Cell, tuple[int, int]] = {}
+        """The step that a lost run is resumed at, and how often it was lost there."""
         self._reported_epoch: dict[Cell, int] = {cell: result.epochs_done for cell, result in self._results.items()}
         self._started: set[Cell] = set()
         self._stop: str | None = None
@@ -110,7 +151,7 @@ class Race:
         """
         try:
             while self._stop is None:
-                while len(self._running) < self.plan.processes and (cell := self._next()) is not None:
+                while len(self._running) < self.plan.engine.jobs and (cell := self._next()) is not None:
                     self._start(cell)
                 if not self._running:
                     return
@@ -153,14 +194,8 @@ class Race:
 
     def _start(self, cell: Cell) -> None:
         resume_plan = self._resume_plan(cell)
-        spec = self.plan.spec(cell)
-        run: Run | ChildRun
-        if self.plan.processes == 1:
-            run = Run(spec if resume_plan is None else resume_plan.spec, resume_plan=resume_plan).start()
-        else:
-            output = self._files.folder / RACES / f"{self.plan.number}.out"
-            resumes = None if resume_plan is None else resume_plan.run.id
-            run = ChildRun(spec, self._files.folder, resumes, self.plan.threads, output)
+        spec = self.plan.spec(cell) if resume_plan is None else resume_plan.spec
+        run = Run(spec, resume_plan=resume_plan, launcher=self._launcher).start()
         self._running[cell] = run
         self._started.add(cell)
         done = sum(result.state == "done" for result in self._results.values())
@@ -197,15 +232,16 @@ class Race:
             if not live:
                 del self._running[cell]
                 self._close(cell, run)
+        results = self.results
         for cell in list(self._running):
-            ruling = self._rule.judge(cell, self.results) if self.plan.stops else None
+            ruling = self._rule.judge(cell, results) if self.plan.stops else None
             if ruling is not None and cell.entrant not in self.plan.rulings:
                 self._stop_entrant(cell, ruling)
         if time.monotonic() - self._last_heartbeat > HEARTBEAT_SECONDS:
             self._last_heartbeat, self.plan.heartbeat = time.monotonic(), time.time()
             self._files.save(self.plan)
 
-    def _poll(self, cell: Cell, run: Run | ChildRun) -> None:
+    def _poll(self, cell: Cell, run: Run) -> None:
         self._record_run(cell, run)
         while run.poll():
             pass
@@ -233,16 +269,20 @@ class Race:
             if other.entrant == cell.entrant:
                 run.send(Stop())
 
-    def _record_run(self, cell: Cell, run: Run | ChildRun) -> None:
+    def _record_run(self, cell: Cell, run: Run) -> None:
         if run.is_recorded and self.plan.runs.get(cell) != run.number:
             self.plan.runs[cell] = run.number
             self._files.save(self.plan)
 
-    def _close(self, cell: Cell, run: Run | ChildRun) -> None:
+    def _close(self, cell: Cell, run: Run) -> None:
         """Handle the end of a run."""
         if run.recording_error:
             self._say(run.recording_error)
+        self._forget_withdrawn(cell, run)
         label, outcome = self.plan.entrants[cell.entrant].label, run.state.outcome
+        if run.worker_lost and self._stop is None:
+            self._note_lost(cell, run)
+            return
         if outcome is None and self._stop is None:
             raise run.error or LrtuiError(f"the run of {label} ended unexpectedly: {run.recording_error}")
         if outcome is not None and outcome.outcome == "done" and run.is_recorded:
@@ -250,14 +290,36 @@ class Race:
         if outcome is None or outcome.outcome in ("done", "stopped"):
             return
         if run.state.started is None:
-            self._forget_refused(cell, run)
             # an error before the first batch would occur with every seed
             raise run.error or LrtuiError(f"{label}: {outcome.error}")
         self._say(f"{outcome.outcome}: {label} with seed {cell.seed}{f': {outcome.error}' if outcome.error else ''}")
 
-    def _forget_refused(self, cell: Cell, run: Run | ChildRun) -> None:
-        """Take a run out of the plan whose settings were refused when it was set up: the store has not kept it."""
-        if isinstance(run.error, UsageError) and run.state.started is None:
+    def _note_lost(self, cell: Cell, run: Run) -> None:
+        """Have a run continued whose worker was lost, unless that happens again and again at the same checkpoint.
+
+        Raises:
+            LrtuiError: if that was before its first checkpoint.
+        """
+        label = f"{self.plan.entrants[cell.entrant].label} with seed {cell.seed}"
+        resume_plan = self._resume_plan(cell)
+        step = 0 if resume_plan is None else resume_plan.file.step
+        before, times = self._lost.get(cell, (0, 0))
+        self._lost[cell] = step, times + 1 if step == before else 1
+        reason = run.error or "its worker was lost"
+        # what ends a process of this machine so early would end it again
+        is_local = self._launcher is None or self._launcher.name == LOCAL
+        if self._lost[cell][1] <= MAX_LOST and (step or not is_local):
+            self._results[cell].state = "lost"
+            goes_on = f"goes on from step {step:,}" if step else "starts again"
+            self._say(f"lost: {label}: {reason}; it {goes_on}")
+        elif step:
+            self._say(f"failed: {label}: {reason}")
+        else:
+            raise LrtuiError(f"{label}: {reason}")
+
+    def _forget_withdrawn(self, cell: Cell, run: Run) -> None:
+        """Take a run out of the plan that the store has not kept: its settings were refused, or it never began."""
+        if not run.is_live and not run.is_recorded:
             self.plan.runs.pop(cell, None)
 
     def _stop_all(self) -> None:
@@ -270,7 +332,7 @@ class Race:
                 self._poll(cell, run)
                 time.sleep(POLL_SECONDS)
             self._poll(cell, run)
-            self._forget_refused(cell, run)
+            self._forget_withdrawn(cell, run)
         self._running.clear()
 
 

@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lrtui.analysis.race.plan import Entrant, new_plan
-from lrtui.analysis.race.plan_files import PlanFiles
+from lrtui.analysis.race.plan_files import RACES, PlanFiles
 from lrtui.analysis.race.race import Race
 from lrtui.analysis.race.results import CellResult, read_results
 from lrtui.analysis.race.standing import Standing, rank
 from lrtui.analysis.suggest.candidates import USER_SCHEDULE, Candidate, candidates
 from lrtui.analysis.suggest.range_test import FindLr
 from lrtui.analysis.suggest.suggestion import Suggestion
+from lrtui.distributed.engine_launcher import engine_launcher
+from lrtui.distributed.engine_settings import THIS_PROCESS, EngineSettings
+from lrtui.distributed.launcher import Launcher
+from lrtui.engine.recording import user_code
 from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.horizon import Horizon
@@ -104,15 +108,23 @@ class Search:
         files: files of the store that keeps the races.
         find: runs the range test.
         say: receives progress messages, one line each.
-        processes: number of runs at a time.
+        engine: what starts the runs, and how many at a time.
     """
 
     def __init__(
-        self, spec: RunSpec, budget: float, files: PlanFiles, find: FindLr, say: Say, *, processes: int = 1
+        self,
+        spec: RunSpec,
+        budget: float,
+        files: PlanFiles,
+        find: FindLr,
+        say: Say,
+        *,
+        engine: EngineSettings = THIS_PROCESS,
     ) -> None:
         self._spec, self._budget, self._files = spec, budget, files
-        self._find, self._say, self._processes = find, say, processes
+        self._find, self._say, self._engine = find, say, engine
         self._race: Race | None = None
+        self._launcher: Launcher | None = None
         self._stopped = False
         self._steps = 0
 
@@ -151,13 +163,22 @@ class Search:
         left = self._budget * spec.epochs - range_test.steps / range_test.batches_per_epoch
         budget_plan = plan_budget(left, spec.epochs, len(field))
         rounds: list[Standing] = []
-        for plan in budget_plan.rounds:
-            field = self._order(field[: plan.candidates], plan.epochs, plan.seeds, rounds)
-        # titles are for the short races; the full run is labelled by its notation
-        winner = replace(_require(field[0].of_length(spec.epochs)), title=None)
         result = None
-        if budget_plan.full_run:
-            _, (result,) = self._run_race([winner], spec.epochs, 1)
+        with engine_launcher(
+            self._engine,
+            spec,
+            self._files.folder,
+            threads=self._engine.threads(spec.nproc),
+            output=self._files.folder / RACES / "suggest.out",
+            places=user_code(spec),
+            say=self._say,
+        ) as self._launcher:
+            for plan in budget_plan.rounds:
+                field = self._order(field[: plan.candidates], plan.epochs, plan.seeds, rounds)
+            # titles are for the short races; the full run is labelled by its notation
+            winner = replace(_require(field[0].of_length(spec.epochs)), title=None)
+            if budget_plan.full_run:
+                _, (result,) = self._run_race([winner], spec.epochs, 1)
         spent = self._steps / whole.total_steps
         return Suggestion(spec, winner, range_test, tuple(rounds), result, self._budget, spent)
 
@@ -177,11 +198,11 @@ class Search:
         name = "suggest" if self._spec.name is None else f"{self._spec.name} suggest"
         common = replace(self._spec, epochs=epochs, name=name)
         # no entrant is stopped, since the budget counts complete runs
-        plan = new_plan(entrants, common, self._files.folder, seeds=seeds, processes=self._processes, stops=False)
+        plan = new_plan(entrants, common, self._files.folder, seeds=seeds, engine=self._engine, stops=False)
         self._check_stopped()
         self._files.create(plan)
         self._say(f"{plan.title}: {counted(len(plan.cells), 'run')} of {counted(epochs, 'epoch')}")
-        self._race = Race(self._files, plan, self._say)
+        self._race = Race(self._files, plan, self._say, self._launcher)
         if self._stopped:
             # by a signal since the check above, which could not reach the race
             self._race.stop()

@@ -20,6 +20,7 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from lrtui.distributed.engine_settings import LOCAL
 from lrtui.run.errors import LrtuiError, describe_exception
 from lrtui.run.evaluations import metric_of
 from lrtui.run.events import LIVE
@@ -87,7 +88,10 @@ def progress_text(plan: RacePlan, results: Sequence[CellResult], is_running: boo
         return text.append(f"   interrupted; lrtui race --resume {plan.number}{store} continues it")
     seconds = sum(result.run_state.elapsed for result in results)
     if epochs_done:
-        left = seconds / epochs_done * (total - epochs_done) / plan.processes
+        # on a cluster, most runs wait for room
+        running = sum(result.state in LIVE and result.step > 0 for result in results)
+        at_once = plan.engine.jobs if plan.engine.name == LOCAL else max(1, running)
+        left = seconds / epochs_done * (total - epochs_done) / at_once
         text.append(f"   about {duration(left)} left")
     for result in results:
         if result.cell in cells and result.run is not None and result.state in LIVE:

@@ -10,9 +10,10 @@ from training_runs import TINY, tiny_spec
 
 from lrtui.analysis.race.plan import Cell, Entrant, RacePlan, new_plan, parse_entrant
 from lrtui.analysis.race.plan_files import PlanFiles
-from lrtui.analysis.race.race import Race
+from lrtui.analysis.race.race import Race, race_launcher
 from lrtui.analysis.race.results import CellResult, read_results
 from lrtui.analysis.race.standing import Standing, rank
+from lrtui.distributed.engine_settings import EngineSettings
 from lrtui.run.events import EpochDone, EvalDone, Event, Mode, RunFinished, RunStarted
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
@@ -22,12 +23,12 @@ TASKS = f"{Path(__file__).parent / 'race_tasks.py'}:"
 PER_EPOCH = 50
 
 
-def planned(folder: Path, *schedules: str, seeds: int = 2, processes: int = 1, **settings: Any) -> RacePlan:
+def planned(folder: Path, *schedules: str, seeds: int = 2, jobs: int = 1, **settings: Any) -> RacePlan:
     """Return the plan of a race of tiny runs, saved in its file."""
     of_race = {name: settings.pop(name) for name in ("stops", "target") if name in settings}
     files = PlanFiles(folder)
     entrants = [parse_entrant(text) for text in schedules]
-    plan = new_plan(entrants, tiny_spec(**settings), folder, seeds=seeds, processes=processes, **of_race)
+    plan = new_plan(entrants, tiny_spec(**settings), folder, seeds=seeds, engine=EngineSettings(jobs=jobs), **of_race)
     files.create(plan)
     return plan
 
@@ -35,7 +36,9 @@ def planned(folder: Path, *schedules: str, seeds: int = 2, processes: int = 1, *
 def run_race(folder: Path, plan: RacePlan) -> list[str]:
     """Train the remaining runs of a race; return its messages."""
     messages: list[str] = []
-    Race(PlanFiles(folder), plan, messages.append).run()
+    files = PlanFiles(folder)
+    with race_launcher(files, plan, messages.append) as launcher:
+        Race(files, plan, messages.append, launcher).run()
     return messages
 
 

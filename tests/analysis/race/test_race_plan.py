@@ -14,6 +14,7 @@ from race_runs import fake_plan, planned
 
 from lrtui.analysis.race.plan import Cell, Entrant, RacePlan, Ruling, check_entrants, parse_entrant
 from lrtui.analysis.race.plan_files import MAX_BYTES, PlanFiles
+from lrtui.distributed.engine_settings import EngineSettings
 from lrtui.run.errors import NotationError, StoreError, UsageError
 from lrtui.run.spec import RunSpec
 from lrtui.store.liveness import ProcessIdentity, machine, started
@@ -26,7 +27,7 @@ def test_a_saved_plan_loads_unchanged(tmp_path: Path) -> None:
         entrants=(Entrant("StepLR(step_size=3)", "SGD(lr=0.1)", ("step 3: lr=0.1",), "mine"), Entrant("ConstantLR()")),
         seeds=(3, 4),
         common=RunSpec(epochs=7, at=("epoch 2: lr*0.5",), train_samples=640),
-        processes=3,
+        engine=EngineSettings("slurm", jobs=3, cpus=4, gpus=1.0, slurm=(("partition", "gpu"), ("exclusive", True))),
         threads=2,
         stops=False,
         target=0.9,
@@ -38,6 +39,15 @@ def test_a_saved_plan_loads_unchanged(tmp_path: Path) -> None:
     assert plan.number == 1
     assert files.load(1) == plan
     assert files.find("last") == plan
+
+
+def test_a_plan_of_an_earlier_version_has_processes_of_this_machine(tmp_path: Path) -> None:
+    planned(tmp_path, "ConstantLR()", "StepLR(3)")
+    path = tmp_path / "races" / "1.json"
+    record = json.loads(path.read_text())
+    del record["engine"]
+    path.write_text(json.dumps({**record, "processes": 3}))
+    assert PlanFiles(tmp_path).load(1).engine == EngineSettings("local", jobs=3)
 
 
 def test_plan_files_are_numbered_and_readable_only_by_the_owner(tmp_path: Path) -> None:
@@ -161,10 +171,10 @@ def test_a_plan_is_written_through_what_is_no_regular_file(tmp_path: Path) -> No
     elsewhere = tmp_path / "elsewhere.json"
     path.rename(elsewhere)
     path.symlink_to(elsewhere)
-    plan.processes = 3
+    plan.engine = EngineSettings(jobs=3)
     files.save(plan)
     assert path.is_symlink()
-    assert files.load(1).processes == 3
+    assert files.load(1).engine.jobs == 3
     path.unlink()
     path.symlink_to("/dev/full")
     with pytest.raises(StoreError, match="No space left on device"):

@@ -21,15 +21,15 @@ from lrtui.training.checkpoint.files import saved_files
 SCHEDULES = ("ConstantLR(factor=1.0)", "OneCycleLR(max_lr=0.05)", "ExponentialLR(gamma=0.9) on SGD(lr=0.1)")
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("jobs", [1, 2])
 def test_with_the_same_seed_all_schedules_have_the_same_weights_and_batches(
-    processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TASK_RECORDS", str(tmp_path / "records"))
-    monkeypatch.setattr("lrtui.analysis.race.child_run.subprocess", FORKING)
+    monkeypatch.setattr("lrtui.distributed.local_launcher.subprocess", FORKING)
     starts = []
     for seed in (0, 1):
-        plan = planned(tmp_path, *SCHEDULES, task=f"{TASKS}Recorded", epochs=1, seeds=1, seed=seed, processes=processes)
+        plan = planned(tmp_path, *SCHEDULES, task=f"{TASKS}Recorded", epochs=1, seeds=1, seed=seed, jobs=jobs)
         run_race(tmp_path, plan)
         assert standing(tmp_path, plan).warnings == ()
         calls = defaultdict(list)
@@ -52,8 +52,8 @@ def test_with_the_same_seed_all_schedules_have_the_same_weights_and_batches(
 def test_native_output_of_a_run_is_written_to_its_file_and_not_into_the_events(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lrtui.analysis.race.child_run.subprocess", FORKING)
-    plan = planned(tmp_path, *SCHEDULES[:2], task=f"{TASKS}Native", epochs=1, seeds=1, processes=2)
+    monkeypatch.setattr("lrtui.distributed.local_launcher.subprocess", FORKING)
+    plan = planned(tmp_path, *SCHEDULES[:2], task=f"{TASKS}Native", epochs=1, seeds=1, jobs=2)
     run_race(tmp_path, plan)
     assert [result.state for result in read_results(tmp_path, plan)] == ["done"] * 2
     (output,) = [path.read_text() for path in tmp_path.rglob("*") if path.suffix in (".log", ".txt", ".out")]
@@ -64,9 +64,9 @@ def test_native_output_of_a_run_is_written_to_its_file_and_not_into_the_events(
 def test_a_run_whose_process_aborts_names_the_file_with_its_last_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lrtui.analysis.race.child_run.subprocess", FORKING)
-    plan = planned(tmp_path, *SCHEDULES[:2], task=f"{TASKS}Aborts", epochs=1, seeds=1, processes=2)
-    with pytest.raises(LrtuiError, match="its process ended with status -6; see ") as raised:
+    monkeypatch.setattr("lrtui.distributed.local_launcher.subprocess", FORKING)
+    plan = planned(tmp_path, *SCHEDULES[:2], task=f"{TASKS}Aborts", epochs=1, seeds=1, jobs=2)
+    with pytest.raises(LrtuiError, match="its process was killed by SIGABRT: assertion failed; see ") as raised:
         run_race(tmp_path, plan)
     assert "assertion failed" in Path(str(raised.value).rpartition("; see ")[2]).read_text()
 
