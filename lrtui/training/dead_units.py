@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from lrtui.run.events import DeadLayer
+from lrtui.training.sharding import is_part, whole
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 """Layers whose weight has one row per unit: an output of a linear layer, a channel of a convolution."""
@@ -50,8 +51,9 @@ def live_units(model: nn.Module, before: Mapping[str, torch.Tensor]) -> dict[str
         weight = dict(layer.named_parameters(recurse=False)).get("weight")
         if weight is None or weight.grad is None or weight.grad.layout is not torch.strided:
             continue
+        gradient = whole(weight.grad) if is_part(weight.grad) else weight.grad.detach()
         # a norm is about twenty times faster than counting; gradients below 1e-23, whose squares are 0, count as zero
-        now = torch.linalg.vector_norm(weight.grad.detach().flatten(1), dim=1) != 0
+        now = torch.linalg.vector_norm(gradient.flatten(1), dim=1) != 0
         live[name] = now | live[name].to(now.device) if name in live else now
     return live
 

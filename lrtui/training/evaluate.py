@@ -19,6 +19,7 @@ from lrtui.training.device import precision_context
 from lrtui.training.gradient_exchange import broadcast_buffers
 from lrtui.training.metric_sums import MetricSums
 from lrtui.training.random_state import random_state_restored
+from lrtui.training.sharding import is_sharded
 from lrtui.training.share import share_of
 from lrtui.training.user_task import UserTask
 from lrtui.training.whole_set_metrics import MetricError
@@ -71,13 +72,15 @@ def evaluate(
                     break
                 between_batches()
                 share, result = share_of(batch), None
-                if share.samples:
+                # processes that have parts of the model all run it
+                if share.samples or is_sharded(model):
                     with precision_context(device, precision):
                         result = task.test_step(model, to_device(share.batch, device))
+                if result is not None and share.samples:
                     sums.add("loss", result.loss, share.samples)
                     for name, values in _joined(result.values, task.metrics(result)).items():
                         sums.add(name, torch.as_tensor(values), share.samples)
-                whole_set.add(result, share.samples)
+                whole_set.add(result if share.samples else None, share.samples)
             of_whole_set = whole_set.compute()
     finally:
         whole_set.release()

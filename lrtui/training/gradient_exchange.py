@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from itertools import groupby
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -14,6 +15,7 @@ from torch.utils.hooks import RemovableHandle
 
 from lrtui.distributed.process_group import ProcessGroup
 from lrtui.training.batches import Batch
+from lrtui.training.sharding import is_sharded
 from lrtui.training.step_result import StepResult
 from lrtui.training.user_task import UserTask
 
@@ -38,12 +40,15 @@ class GradientExchange:
         self._task, self._group = task, group
         self._parameters = _trained(model, optimizer)
         self._forward = _TrainingForward(model, task, self._parameters)
+        self._is_sharded = is_sharded(model)
         self._distributed: DistributedDataParallel | None = None
         if group.world_size == 1 or not self._parameters:
             return
         if task.steps_manually:
             for tensor in (*self._parameters, *model.buffers()):
                 dist.broadcast(tensor.detach(), src=0)
+            return
+        if self._is_sharded:
             return
         # a parameter may be unused in some steps, and a task must not have to say so
         self._distributed = DistributedDataParallel(self._forward, find_unused_parameters=True)
@@ -55,6 +60,9 @@ class GradientExchange:
             is_last: whether the step has no further batches to accumulate.
         """
         if self._distributed is None:
+            if self._is_sharded:
+                model: Any = self._forward.model
+                model.set_requires_gradient_sync(is_last)
             return self._task.training_step(self._forward.model, batch)
         with nullcontext() if is_last else self._distributed.no_sync():
             self._distributed(batch)

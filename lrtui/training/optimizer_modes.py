@@ -10,6 +10,7 @@ import torch
 
 from lrtui.schedules.optimizer_build import parts_of
 from lrtui.training.group_settings import group_settings
+from lrtui.training.sharding import divided_optimizer
 
 
 class OptimizerModes:
@@ -109,7 +110,7 @@ class OptimizerModes:
         if gradients := state.pop("gradients", []):
             for parameter, gradient in zip(self._all_parameters(), gradients, strict=True):
                 parameter.grad = None if gradient is None else gradient.to(parameter.device, copy=True)
-        self._optimizer.load_state_dict(state)
+        self._optimizer.load_state_dict(divided_optimizer(state, self._optimizer))
 
     def _all_parameters(self) -> list[torch.nn.Parameter]:
         return [*self._model.parameters(), *self._outside_parameters()]

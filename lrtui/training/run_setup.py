@@ -35,6 +35,7 @@ from lrtui.training.process_count import process_warnings
 from lrtui.training.random_state import draw_seed, seed_everything
 from lrtui.training.run_data import read_test_data, read_training_data, samples_in
 from lrtui.training.script_simulation import SimulatedScript
+from lrtui.training.sharding import check_shardable, shard
 from lrtui.training.switch_of_one import for_single_optimizer
 from lrtui.training.task_schedule import schedule_of_run, stored_schedule
 from lrtui.training.user_task import TRAINED_MODELS, UserTask
@@ -147,6 +148,9 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None, group: ProcessGrou
     if group.world_size > 1:
         share_dropout(model)
         model = share_batch_norm(model, device)
+        if spec.parallel == "fsdp2":
+            check_shardable(spec, user_task, schedule)
+            shard(model, device, group)
     if not model.training:
         model.train()  # pretrained ones often come in evaluation mode
     with values_per_sample(model) as values:

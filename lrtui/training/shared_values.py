@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from lrtui.distributed.process_group import ProcessGroup
+from lrtui.training.sharding import whole
 from lrtui.training.step_result import Values
 
 
@@ -37,7 +38,7 @@ class SharedValues:
         parts = [loss.double() if loss.device.type != "mps" else loss]
         for name in self._names:
             is_there = name in values and samples > 0
-            value = torch.as_tensor(values[name] if is_there else 0.0).to(parts[0])
+            value = torch.as_tensor(whole(values[name]) if is_there else 0.0).to(parts[0])
             parts += [value * samples, torch.full_like(value, samples if is_there else 0)]
         summed = self._group.sum(torch.stack(parts))
         means = {name: summed[1 + 2 * i] / summed[2 + 2 * i] for i, name in enumerate(self._names)}

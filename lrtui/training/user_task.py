@@ -37,6 +37,11 @@ ONE_SAMPLE = (
 )
 METRICS = "metrics(outputs, targets) must return a mapping from names to values: one per sample, or the batch's mean"
 
+DIVIDED = (
+    "with --parallel fsdp2 each process has a part of the parameters, which are whole only while model(...) is called, "
+    "and the loss uses them otherwise; call the model, or use --parallel ddp"
+)
+
 
 TRAINED_MODELS: WeakSet[torch.nn.Module] = WeakSet()
 """The models that runs of this process have trained."""
@@ -231,6 +236,8 @@ class UserTask:
                 source = self._step or self._loss or self.task.model
                 what = f"the loss{source_location(source)} does not depend on any trained parameter"
                 raise TaskError(f"{what}: loss or model is detached, or computed outside of torch") from error
+            if "DTensor" in str(error):
+                raise TaskError(f"{DIVIDED}: {describe_exception(error)}") from error
             raise
 
     def metrics(self, result: StepResult) -> Mapping[str, torch.Tensor]:

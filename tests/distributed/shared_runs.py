@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +13,10 @@ from lrtui.run.events import EvalDone, Notice, RunFinished, StepDone
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
+from lrtui.training.checkpoint.files import ResumePoint, saved_files
+from lrtui.training.checkpoint.policy import Checkpoints
 from lrtui.training.reporter import Reporter
+from lrtui.training.sharding import whole
 from lrtui.training.train import train
 
 
@@ -30,14 +34,36 @@ class Trained:
     notices: list[str]
 
 
-def train_task(group: ProcessGroup, make_task: Any, arguments: tuple[Any, ...], settings: dict[str, Any]) -> Trained:
-    """Train a task with these settings."""
+def train_task(
+    group: ProcessGroup,
+    make_task: Any,
+    arguments: tuple[Any, ...],
+    settings: dict[str, Any],
+    folder: Path | None = None,
+    *,
+    resumes: bool = False,
+) -> Trained:
+    """Train a task with these settings.
+
+    Args:
+        folder: for the checkpoints of rank 0.
+        resumes: whether the run goes on from the last checkpoint there.
+    """
     feed, models = LiveFeed(), []
+    point = ResumePoint(saved_files(folder)[-1].path) if folder and resumes else None
+    checkpoints = Checkpoints(folder) if group.is_first and not resumes else None
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         train(
-            RunSpec(**settings), Inbox(), Reporter(feed), make_task(*arguments), take_model=models.append, group=group
+            RunSpec(**settings),
+            Inbox(),
+            Reporter(feed),
+            make_task(*arguments),
+            checkpoints=checkpoints,
+            resume_point=point,
+            take_model=models.append,
+            group=group,
         )
     finally:
         torch.set_num_threads(threads)
@@ -45,7 +71,7 @@ def train_task(group: ProcessGroup, make_task: Any, arguments: tuple[Any, ...], 
     steps = [event for event in events if isinstance(event, StepDone)]
     tests = [event for event in events if isinstance(event, EvalDone)]
     finished = next(event for event in events if isinstance(event, RunFinished))
-    weights = [parameter.detach().flatten() for model in models for parameter in model.parameters()]
+    weights = [whole(parameter).detach().flatten() for model in models for parameter in model.parameters()]
     return Trained(
         finished.outcome,
         finished.error or "",

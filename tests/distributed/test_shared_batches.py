@@ -11,7 +11,7 @@ import torch
 from rank_processes import RankProcesses
 from shared_runs import train_alone, train_task
 
-from lrtui.distributed.process_group import ProcessGroup
+from lrtui.distributed.process_group import ALONE, ProcessGroup
 from lrtui.training.share import divide
 
 pytestmark = pytest.mark.xdist_group("shared-batches")
@@ -182,3 +182,41 @@ def numbers(value):
 def test_the_values_that_a_lightning_module_logs_are_those_of_the_whole_test_set(processes):
     pytest.importorskip("lightning")
     assert_equals_one_process(processes, 2, shared_tasks.lightning_task)
+
+
+@pytest.mark.parametrize("task", ["InMemory", "OwnBatchSampler", "Dropouts", "WholeSet"])
+def test_a_model_that_is_divided_gives_the_results_of_a_whole_one(processes, task):
+    # some batches have fewer samples than there are processes
+    tolerance = 1e-3 if task == "WholeSet" else 1e-5
+    task = getattr(shared_tasks, task)
+    assert_equals_one_process(processes, 2, task, tolerance=tolerance, parallel="fsdp2", clip_grad_norm=0.5)
+
+
+@pytest.mark.parametrize(
+    ("task", "settings", "text"),
+    [
+        ("Manual", {}, "--parallel fsdp2 can't be combined with a step(model, batch, optimizers)"),
+        ("InMemory", {"schedule": "SWALR(swa_lr=0.005)"}, "can't be combined with SWALR, which averages a copy"),
+        ("OwnStep", {}, "only while model(...) is called"),
+    ],
+)
+def test_what_a_divided_model_cant_do_is_refused(processes, task, settings, text):
+    settings = {**SETTINGS, "parallel": "fsdp2", **settings}
+    for found in processes[2].call(train_task, getattr(shared_tasks, task), (), settings):
+        assert found.outcome == "failed"
+        assert text in found.error
+
+
+def test_a_checkpoint_of_a_divided_model_fits_a_whole_one(processes, tmp_path):
+    settings = {**SETTINGS, "parallel": "fsdp2"}
+    whole = train_alone(shared_tasks.InMemory, (), settings)
+    processes[2].call(train_task, shared_tasks.InMemory, (), {**settings, "at": ("step 4: stop",)}, tmp_path)
+    alone = resume(ALONE, settings, tmp_path)
+    assert alone.losses == pytest.approx(whole.losses[4:], abs=1e-5)
+    for found in processes[2].call(resume, settings, tmp_path):
+        assert found.losses == pytest.approx(whole.losses[4:], abs=1e-5)
+        torch.testing.assert_close(found.weights, whole.weights, atol=1e-4, rtol=0)
+
+
+def resume(group, settings, folder):
+    return train_task(group, shared_tasks.InMemory, (), settings, folder, resumes=True)

@@ -91,6 +91,7 @@ class Checkpoints:
         Returns:
             The reason if none was saved, or None.
         """
+        state.gather()
         if self._folder is None:
             return "this run is not recorded: start it with --store to save checkpoints"
         started_at = reporter.clock.seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from lrtui.training.progress import Progress
 from lrtui.training.random_state import RandomStates, random_states, set_random_states, share_random_states
 from lrtui.training.reporter import Reporter
 from lrtui.training.run_setup import RunSetup
+from lrtui.training.sharding import divided, is_sharded, whole
 from lrtui.training.task_state import UnsavedParts, load_state, saved_state
 from lrtui.training.weight_averaging import WeightAveraging, restore_buffers, unsaved_buffers
 
@@ -51,6 +53,7 @@ class TrainingState:
         self._held_states: RandomStates | None = None
         self._test_on_demand: tuple[Command, bool] | None = None
         self._lacks_workers = self._lacks_stream = False
+        self._gathered: tuple[dict[str, Any], dict[str, Any]] | None = None
 
     @contextmanager
     def random_states_held(self, command: Command | None = None, *, scripted: bool = False) -> Iterator[None]:
@@ -107,10 +110,19 @@ class TrainingState:
         share_random_states(self._setup.group, self._setup.train.generators)
         self.progress.start_next_epoch(seconds, self._random_states())
 
+    def gather(self) -> None:
+        """Get the parts of the model that the other processes have, for a checkpoint of rank 0; all call it."""
+        if is_sharded(self._setup.model):
+            is_first = self._setup.group.is_first
+            states = self.modes.model_state(), self.modes.optimizer_state()
+            model, optimizer = (whole(state, is_kept=is_first) for state in states)
+            self._gathered = (model, optimizer) if is_first else None
+
     @property
     def is_finite(self) -> bool:
         """Whether all weights are finite; otherwise a resumed run would diverge."""
-        return all(bool(torch.isfinite(parameter).all()) for parameter in self._setup.model.parameters())
+        weights = self._setup.model.parameters() if self._gathered is None else self._gathered[0].values()
+        return all(bool(torch.isfinite(weight).all()) for weight in weights)
 
     @property
     def schedule(self) -> Schedule:
@@ -137,6 +149,8 @@ class TrainingState:
             command, scripted = self._test_on_demand
             (script if scripted else replay).insert(0, f"step {reporter.step}: {command.text}")
         task_state = saved_state(setup.task.task)
+        model, optimizer = self._gathered or (self.modes.model_state(), self.modes.optimizer_state())
+        self._gathered = None
         self._unsaved.look(task_state)
         return Checkpoint(
             spec=control.horizon.apply_to(setup.spec),
@@ -144,9 +158,9 @@ class TrainingState:
             step=reporter.step,
             seconds=reporter.clock.seconds,
             progress=self.progress.state(),
-            model=self.modes.model_state(),
+            model=model,
             buffers=unsaved_buffers(setup.model),
-            optimizer=self.modes.optimizer_state(),
+            optimizer=optimizer,
             lr_control=control.state(),
             averaging=self._averaging.state(control.schedule),
             gradient_scaler=self._gradient_scaler.state_dict(),
@@ -167,7 +181,7 @@ class TrainingState:
             Exception: whatever loading a part that does not fit raises.
         """
         setup = self._setup
-        setup.model.load_state_dict(checkpoint.model)
+        setup.model.load_state_dict(divided(checkpoint.model, setup.model.state_dict()))
         restore_buffers(setup.model, checkpoint.buffers)
         setup.lr_control.restore(checkpoint.lr_control)
         self.modes.restore_optimizer(checkpoint.optimizer)
