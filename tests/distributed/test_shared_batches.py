@@ -55,6 +55,14 @@ def assert_equals_one_process(processes, world_size, make_task, *arguments, tole
     return alone
 
 
+def assert_fails(processes, make_task, settings, text):
+    """Check that all processes end, and return the error of rank 0, which reports it."""
+    first, second = processes[2].call(train_task, make_task, (), settings)
+    assert first.outcome == second.outcome == "failed"
+    assert text in first.error
+    return first.error
+
+
 @pytest.mark.parametrize("world_size", [2, 3])
 @pytest.mark.parametrize(
     "task",
@@ -102,9 +110,8 @@ def test_batch_norm_has_the_statistics_of_each_share_and_a_warning(processes, sc
 
 def test_a_share_of_one_sample_is_refused_with_batch_norm(processes):
     settings = {**SETTINGS, "batch_size": 20, "train_samples": 43}
-    for found in processes[2].call(train_task, shared_tasks.WithBatchNorm, (), settings):
-        assert "the last of the 3 training batches gives one of 2 processes one sample" in found.error
-        assert "--train-samples 40" in found.error
+    text = "the last of the 3 training batches gives one of 2 processes one sample"
+    assert "--train-samples 40" in assert_fails(processes, shared_tasks.WithBatchNorm, settings, text)
 
 
 @pytest.mark.parametrize(
@@ -116,9 +123,7 @@ def test_a_share_of_one_sample_is_refused_with_batch_norm(processes):
     ],
 )
 def test_what_cant_be_shared_is_refused_in_all_processes(processes, task, text):
-    for found in processes[2].call(train_task, getattr(shared_tasks, task), (), SETTINGS):
-        assert found.outcome == "failed"
-        assert text in found.error
+    assert_fails(processes, getattr(shared_tasks, task), SETTINGS, text)
 
 
 def test_divergence_ends_all_processes_at_the_same_step(processes):
@@ -202,9 +207,7 @@ def test_a_model_that_is_divided_gives_the_results_of_a_whole_one(processes, tas
 )
 def test_what_a_divided_model_cant_do_is_refused(processes, task, settings, text):
     settings = {**SETTINGS, "parallel": "fsdp2", **settings}
-    for found in processes[2].call(train_task, getattr(shared_tasks, task), (), settings):
-        assert found.outcome == "failed"
-        assert text in found.error
+    assert_fails(processes, getattr(shared_tasks, task), settings, text)
 
 
 def test_a_checkpoint_of_a_divided_model_fits_a_whole_one(processes, tmp_path):
