@@ -6,9 +6,11 @@ import os
 import socket
 import struct
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import version
+from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
 
 from lrtui.distributed.message import Message, MessageError
@@ -27,6 +29,9 @@ LOST_SECONDS = 60.0
 """Seconds after which a machine that does not answer is taken for lost."""
 
 CONNECT_SECONDS = 30.0
+
+RETRY_SECONDS = 0.2
+"""How long a worker waits before it connects again, where more connections begin than its driver can greet at once."""
 
 CONNECTION = "the connection"
 """Start of the reason if a channel has ended since the other process or its machine has."""
@@ -130,6 +135,22 @@ def notice_lost_machines(sock: socket.socket) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, option, int(value))
 
 
+def _authenticated_connection(host: str, port: int, key: bytes) -> Connection:
+    """Return a connection to a process that has the key, and has been shown that this one has it."""
+    with socket.create_connection((host, port), CONNECT_SECONDS) as sock:
+        sock.setblocking(True)
+        notice_lost_machines(sock)
+        connection = Connection(sock.detach())
+    set_time_limits(connection, CONNECT_SECONDS, CONNECT_SECONDS)
+    try:
+        answer_challenge(connection, key)
+        deliver_challenge(connection, key)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def connect(environment: Mapping[str, str], role: str = "worker") -> Channel:
     """Return a worker's channel to its driver.
 
@@ -145,16 +166,19 @@ def connect(environment: Mapping[str, str], role: str = "worker") -> Channel:
         key, name = bytes.fromhex(environment[KEY_VARIABLE]), environment[NAME_VARIABLE]
     except KeyError as error:
         raise ChannelError(f"{error.args[0]} is not set: lrtui itself starts the workers of its runs") from None
-    try:
-        with socket.create_connection((host, int(port)), CONNECT_SECONDS) as sock:
-            sock.setblocking(True)
-            notice_lost_machines(sock)
-            connection = Connection(sock.detach())
-        set_time_limits(connection, CONNECT_SECONDS, CONNECT_SECONDS)
-        answer_challenge(connection, key)
-        deliver_challenge(connection, key)
-    except (OSError, EOFError, ValueError, AssertionError) as error:
-        raise ChannelError(f"can't connect to the process that started the run, at {host}:{port}: {error}") from None
+    until = time.monotonic() + CONNECT_SECONDS
+    while True:
+        try:
+            connection = _authenticated_connection(host, int(port), key)
+            break
+        except (EOFError, ConnectionResetError, BrokenPipeError):
+            reason = "it closes the connection"
+            if time.monotonic() < until:
+                time.sleep(RETRY_SECONDS)
+                continue
+        except (OSError, ValueError, AssertionError, AuthenticationError) as error:
+            reason = str(error) or type(error).__name__
+        raise ChannelError(f"can't connect to the process that started the run, at {host}:{port}: {reason}") from None
     channel = Channel(connection)
     channel.send(Message("hello", {"name": name, "version": VERSION, "role": role}))
     answer = channel.receive()

@@ -16,6 +16,7 @@ from multiprocessing import AuthenticationError
 import pytest
 
 from lrtui.distributed import channel as channel_module
+from lrtui.distributed import driver_port
 from lrtui.distributed.channel import ADDRESS_VARIABLE, KEY_VARIABLE, NAME_VARIABLE, Channel, ChannelError, connect
 from lrtui.distributed.driver_port import DriverPort, expect_worker, forget_worker, worker_count
 from lrtui.distributed.launcher import LOOPBACK
@@ -100,6 +101,33 @@ def test_what_has_no_key_does_not_disturb_the_others(port: DriverPort) -> None:
     channel.close()
     for sock in silent:
         sock.close()
+
+
+def test_a_worker_connects_again_while_others_take_all_of_the_ports_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver_port, "MAX_GREETINGS", 2)
+    monkeypatch.setattr(driver_port, "GREETING_SECONDS", 1.0)
+    port, handler = DriverPort(LOOPBACK), Handler()
+    environment = port.expect("a", handler)
+    where, _, number = environment[ADDRESS_VARIABLE].rpartition(":")
+    silent = [socket.create_connection((where, int(number))) for _ in range(8)]
+    channel = connect(environment)
+    channel.send(Message("hello again"))
+    wait_for(lambda: handler.messages)
+    channel.close()
+    port.close()
+    for sock in silent:
+        sock.close()
+
+
+def test_a_worker_that_is_never_taken_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channel_module, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(driver_port, "MAX_GREETINGS", 1)
+    port = DriverPort(LOOPBACK)
+    environment = port.expect("a", Handler())
+    where, _, number = environment[ADDRESS_VARIABLE].rpartition(":")
+    with socket.create_connection((where, int(number))), pytest.raises(ChannelError, match="it closes the connection"):
+        connect(environment)
+    port.close()
 
 
 def test_a_worker_of_another_version_is_refused(port: DriverPort, monkeypatch: pytest.MonkeyPatch) -> None:
