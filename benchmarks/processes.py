@@ -4,14 +4,16 @@
     python benchmarks/processes.py --test-samples 101 --train-samples 6400     (test samples that can't be halved)
 
 Both are started as a user starts them, `lrtui train SCHEDULE --nproc N --json`, and train the case study one after the
-other. OPTIONS are further options of `lrtui train`. The limits are printed with what was measured; the exit status is 1
-if one is exceeded.
+other, each process with one thread: with another number of threads the losses of a single process differ as well.
+OPTIONS are further options of `lrtui train`. The limits are printed with what was measured; the exit status is 1 if one
+is exceeded.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -43,7 +45,8 @@ class Trained:
 def trained(nproc: int, options: list[str]) -> Trained:
     """Train with this number of processes."""
     command = [sys.executable, "-m", "lrtui", "train", SCHEDULE, "--nproc", str(nproc), "--json", "--store", "none"]
-    done = subprocess.run([*command, *options], stdout=subprocess.PIPE, text=True, check=True)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*command, *options], stdout=subprocess.PIPE, text=True, check=True, env=environment)
     events: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
     steps = [event for event in events if event["event"] == "step_done"]
     # the time of a test lies between two epochs
