@@ -32,7 +32,7 @@ def engine_launcher(
         spec: settings that all runs share.
         store: folder of the store.
         threads: torch threads of each process.
-        output: file for what workers on this machine print; for Slurm, its folder has the files of the jobs.
+        output: file for what workers of the local engine print; jobs of Slurm have files of their own in the store.
         places: where the user's code is: `FILE.py` or `package.module`.
         say: receives a message when something takes long or has to wait.
 
@@ -56,7 +56,7 @@ def engine_launcher(
     elif settings.name == SLURM:
         from lrtui.distributed.slurm_launcher import SlurmLauncher
 
-        launcher = SlurmLauncher(output.with_suffix(".slurm"), settings, cpus, int(gpus))
+        launcher = SlurmLauncher(store / SLURM, settings, cpus, int(gpus), threads or 1)
     else:
         launcher = LocalLauncher(output, threads)
     try:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import CommandLine
+from training_runs import TINY
 
 from lrtui.cli.engine_options import read_engine
 from lrtui.distributed.engine_settings import EngineSettings
@@ -89,3 +93,28 @@ def test_options_that_do_not_fit_are_refused(options: dict[str, Any], message: s
     with pytest.raises(UsageError) as refused:
         read_engine(options)
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("engine", "package", "message"),
+    [
+        ("ray", "ray", "--engine ray needs Ray, which is not installed: pip install 'lrtui[ray]'"),
+        ("slurm", "submitit", "--engine slurm needs submitit, which is not installed: pip install 'lrtui[slurm]'"),
+    ],
+)
+@pytest.mark.parametrize("command", [("race", "StepLR(3)", "ConstantLR()"), ("suggest",)], ids=["race", "suggest"])
+def test_an_engine_says_which_package_to_install(
+    engine: str,
+    package: str,
+    message: str,
+    command: tuple[str, ...],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # as for a package that is not installed, importing it fails
+    monkeypatch.setitem(sys.modules, package, None)
+    answer = CommandLine(tmp_path / "store", capsys)(*command, "--task", TINY, "--engine", engine)
+    assert (answer.status, answer.out) == (2, "")
+    assert answer.err.strip().endswith(message)
+    assert not (tmp_path / "store").exists()
