@@ -8,8 +8,10 @@ import shlex
 import shutil
 import sqlite3
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,8 @@ from store_runs import store_events
 from lrtui import Run, RunSpec
 from lrtui.__main__ import COMMANDS, main
 from lrtui.attached.snippets import SNIPPETS
+from lrtui.cli.engine_options import read_engine
+from lrtui.cli.options import read_spec
 from lrtui.run.events import EpochDone, EvalDone, LrSet
 from lrtui.schedules.notation import parse_schedule
 
@@ -119,6 +123,37 @@ def test_a_documented_command_runs(
     assert main(arguments) == expected, capsys.readouterr().err
 
 
+def cluster_commands() -> list[list[str]]:
+    """Return the commands that need other machines, which tests don't have."""
+    lines = (line for page, body in blocks("text") if page == "machines.md" for line in body.splitlines())
+    return [arguments for line in lines if (arguments := shlex.split(line, comments=True))]
+
+
+@pytest.mark.parametrize("command_line", cluster_commands(), ids=" ".join)
+def test_a_documented_command_of_a_cluster_has_valid_options(command_line: list[str]) -> None:
+    program, *arguments = command_line
+    if program == "torchrun":
+        from torch.distributed.run import get_args_parser
+
+        parsed = get_args_parser().parse_args(arguments)
+        assert (parsed.module, parsed.training_script) == (True, "lrtui")
+        program, *arguments = ["lrtui", *parsed.training_script_args]
+    if program == "pip":
+        extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+        assert [each for each in extras if f"lrtui[{each}]" in arguments]
+        return
+    if program == "ray":
+        from ray.scripts.scripts import cli
+
+        with cli.commands[arguments[0]].make_context("ray", arguments[1:]):
+            return
+    assert program == "lrtui"
+    module, _, name = COMMANDS[arguments[0]][0].partition(":")
+    with getattr(import_module(module), name).make_context("lrtui", arguments[1:]) as context:
+        read_spec(context.params, None)
+        assert arguments[0] == "train" or not read_engine(context.params).is_this_process
+
+
 def scripts() -> list[tuple[str, str]]:
     """Return the documented scripts that are complete."""
     return [block for block in blocks("python") if block[1] not in SNIPPETS.values()]
@@ -149,11 +184,10 @@ def test_a_documented_schedule_is_valid(page: str, body: str) -> None:
 def test_every_block_has_a_language_that_is_tested() -> None:
     for page, text in PAGES.items():
         languages = re.findall(r"^```(\w*)\n.*?^```", text, re.M | re.S)
-        # shell start-up lines and runs of several processes are text: tests/cli/test_completion.py and
-        # tests/cli/test_torchrun_ranks.py run such lines
-        assert set(languages) <= {"sh", "python", "schedule", "sql"} | (
-            {"text"} if page == "command-line.md" else set()
-        )
+        # text is shell start-up lines and runs of several processes, which tests/cli/test_completion.py and
+        # tests/cli/test_torchrun_ranks.py run, and commands of clusters
+        has_text = page in ("command-line.md", "machines.md")
+        assert set(languages) <= {"sh", "python", "schedule", "sql"} | ({"text"} if has_text else set())
 
 
 def test_every_link_leads_to_a_file() -> None:

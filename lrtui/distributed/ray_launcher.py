@@ -42,6 +42,9 @@ OBJECT_BYTES = 100 * 2**20
 ADDRESS = "RAY_ADDRESS"
 """Ray's environment variable with the address of the cluster."""
 
+AUTHENTICATION = "RAY_AUTH_MODE"
+"""Ray's environment variable for how processes of a cluster authenticate themselves: `token` or `disabled`."""
+
 # RFC 9113, 3.4: what both ends of an HTTP/2 connection, and so of gRPC, send first
 HTTP2_SETTINGS = b"\0\0\0\4\0\0\0\0\0"
 HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + HTTP2_SETTINGS
@@ -161,6 +164,9 @@ class RayLauncher:
             say("starting Ray on this machine")
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
+        if address and _has_token():
+            # `ray start` uses the user's token if there is one, but ray.init does not
+            os.environ.setdefault(AUTHENTICATION, "token")
         ray = _ray()
         # Ray writes its warnings to standard error
         logging.getLogger("ray").setLevel(logging.ERROR)
@@ -239,6 +245,12 @@ def _check_address(address: str) -> None:
         raise LrtuiError(f"no Ray cluster answers at {address}: {error.strerror or error}") from None
     if answer[3:4] != HTTP2_SETTINGS[3:4] and os.environ.get("RAY_USE_TLS", "0") == "0":
         raise LrtuiError(f"what answers at {address} is no Ray cluster")
+
+
+def _has_token() -> bool:
+    """Return whether the user has a token for clusters of Ray, where Ray looks for it."""
+    path = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token"
+    return bool(os.environ.get("RAY_AUTH_TOKEN")) or Path(path).is_file()
 
 
 def _patterns(files: JobFiles) -> list[str]:
