@@ -11,5 +11,5 @@ def see_events(run: AttachedRun | DisabledRun, events: list[Event]) -> AttachedR
     """Let the run append its events to a list; return the run."""
     assert isinstance(run, AttachedRun)
     run._publisher.log.is_kept = True
-    run._reporter._feed.listener = events.append
+    run._reporter.feed.listener = events.append
     return run

@@ -14,7 +14,7 @@ from lrtui.run.spec import RunSpec
 def test_a_loss_that_is_not_finite_is_reported_once() -> None:
     publisher = Publisher(None, RunSpec(), 1, RunEpochs(10))
     events: list[Event] = []
-    publisher.reporter._feed.listener = events.append
+    publisher.reporter.feed.listener = events.append
     for step, values in enumerate([{"loss": 0.5}, {}, {"loss": math.nan}, {"loss": math.inf}]):
         publisher._publish(StepRecord(step, 1.0, [0.1], values))
     losses = [event.loss for event in events if isinstance(event, StepDone)]

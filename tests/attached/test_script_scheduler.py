@@ -38,7 +38,7 @@ class Script:
     def attach(self, **arguments: Any) -> None:
         self.run = lrtui.attach(self.optimizer, self.scheduler, store="none", **arguments)
         assert isinstance(self.run, AttachedRun)
-        self.run._reporter._feed.listener = self.events.append
+        self.run._reporter.feed.listener = self.events.append
         self.optimizer.register_step_pre_hook(self.note)
 
     def note(self, *_: Any) -> None:
