@@ -22,6 +22,8 @@ class ReceivedFiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._file: IO[bytes] | None = None
+        self._path = folder
+        """The file that is being written, under a name of its own until it is complete."""
         self._has_failed = False
 
     def take(self, message: Message) -> None:
@@ -34,32 +36,33 @@ class ReceivedFiles:
         name, is_last = str(message.body.get("name")), bool(message.body.get("last"))
         if not CHECKPOINT_NAME.fullmatch(name) or len(message.columns) != 1:
             raise MessageError(f"not a part of a checkpoint: {name:.40}")
-        path, has_failed = self.folder / f"{name}{UNFINISHED}", self._has_failed
+        has_failed = self._has_failed
         self._has_failed = has_failed and not is_last
         if has_failed:
             return
         try:
             if self._file is None:
                 self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._file = path.open("wb")
+                self._path = self.folder / f"{name}{UNFINISHED}"
+                self._file = self._path.open("wb")
             self._file.write(message.columns[0].data)
             if is_last:
                 self._file.flush()
                 os.fsync(self._file.fileno())
                 self._file.close()
+                self._path.replace(self.folder / name)
                 self._file = None
-                path.replace(self.folder / name)
         except OSError:
             self._has_failed = not is_last
             self.close()
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
             raise
 
     def close(self) -> None:
-        """Close a file that is not complete."""
+        """Close a file that is not complete, and remove it."""
         if self._file is not None:
             # the disk may be full
             with suppress(OSError):
                 self._file.close()
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
             self._file = None

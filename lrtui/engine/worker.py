@@ -93,17 +93,24 @@ class Worker:
             return request, None
         folder = Path(tempfile.mkdtemp(prefix="lrtui-worker-"))
         request = request.with_checkpoint_in(folder)
-        if request.resume_point is not None:
-            with request.resume_point.checkpoint.open("wb") as file:
-                is_complete = False
-                while not is_complete:
-                    message = self._channel.receive()
-                    if message.kind != "file":
-                        self._early.append(message)
-                        continue
-                    file.write(message.columns[0].data)
-                    is_complete = message.body["last"]
+        try:
+            if request.resume_point is not None:
+                self._receive_file(request.resume_point.checkpoint)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         return request, folder
+
+    def _receive_file(self, path: Path) -> None:
+        with path.open("wb") as file:
+            is_complete = False
+            while not is_complete:
+                message = self._channel.receive()
+                if message.kind != "file":
+                    self._early.append(message)
+                    continue
+                file.write(message.columns[0].data)
+                is_complete = message.body["last"]
 
     def _checkpoint_policy(self) -> Checkpoints:
         from lrtui.training.checkpoint.policy import Checkpoints

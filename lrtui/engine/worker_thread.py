@@ -26,7 +26,7 @@ from lrtui.engine.worker_ranks import RANKS
 from lrtui.engine.worker_request import WorkerRequest, error_from_json
 from lrtui.run.command_json import command_to_json
 from lrtui.run.commands import Command, RangeTest, Stop
-from lrtui.run.errors import LrtuiError, UsageError
+from lrtui.run.errors import CheckpointError, LrtuiError, UsageError
 from lrtui.run.events import CheckpointSaved, CommandAnswer, Event, RunFinished, RunStarted, StepDone
 from lrtui.run.feed import StepBlock
 from lrtui.run.range_feed import RangeEnd
@@ -167,8 +167,14 @@ class WorkerThread(TrainingThread):
             worker.end()
             return
         assert self._arrived is not None
-        with suppress(ChannelError):
-            self._send_request(self._arrived)
+        try:
+            with suppress(ChannelError):
+                self._send_request(self._arrived)
+        except CheckpointError:
+            worker.end()
+            with self._lock:
+                self._channel = None
+            raise
         ended_at = math.inf
         while self._end_reason is None:
             self._news.wait(POLL_SECONDS)
@@ -220,7 +226,12 @@ class WorkerThread(TrainingThread):
         return True
 
     def _send_request(self, channel: Channel) -> None:
-        """Send what is to be trained, and the commands that have come since."""
+        """Send what is to be trained, and the commands that have come since.
+
+        Raises:
+            ChannelError: if the worker is gone.
+            CheckpointError: if a checkpoint that has to be sent can't be read.
+        """
         plan, recording = self._resume_plan, self.recording
         shares_files = self._launcher.shares_files
         point = plan.resume_point if plan is not None else None
@@ -245,8 +256,11 @@ class WorkerThread(TrainingThread):
                 channel.send(Message("command", command_to_json(command)))
         # without the lock, since it may take minutes
         if point is not None and not shares_files:
-            for message in file_messages(point.checkpoint):
-                channel.send(message)
+            try:
+                for message in file_messages(point.checkpoint):
+                    channel.send(message)
+            except OSError as error:
+                raise CheckpointError(f"can't read {point.checkpoint}: {error.strerror or error}") from None
 
     def _note_lost(self, reason: str) -> None:
         """End the run, as its worker has ended."""
@@ -284,6 +298,8 @@ class WorkerThread(TrainingThread):
             return
         if self._arrived is None:
             self._refusal = reason
+        if self._files is not None:
+            self._files.close()
         self._end_reason = reason
         self._news.set()
 
@@ -344,6 +360,8 @@ class WorkerThread(TrainingThread):
             with self._lock:
                 self._channel = None
                 self.inbox.close()
+                # warnings of the store may follow
+                self._reporter = _reporter_after(event, self._reporter)
             self._finished = event
             if self._is_held(event):
                 return

@@ -28,7 +28,7 @@ from lrtui.engine.session import Session
 from lrtui.engine.worker_thread import WorkerThread
 from lrtui.run.commands import RangeTest
 from lrtui.run.errors import NotationError
-from lrtui.run.events import CheckpointSaved, CommandRefused, LrSet, Paused, Resumed, ScheduleSwitched
+from lrtui.run.events import CheckpointSaved, CommandRefused, LrSet, Paused, Resumed, RunFinished, ScheduleSwitched
 from lrtui.run.range_feed import RangeFeed, Sweep
 from lrtui.run.state import RunState
 from lrtui.store.connection import open_for_reading
@@ -233,6 +233,39 @@ def test_a_checkpoint_that_cannot_be_received_is_reported(tmp_path: Path) -> Non
     assert run.start().result().status == "done"
     assert any("no checkpoint can be written into" in line.text for line in run.state.log.lines)
     assert stored(tmp_path, in_full=10**6) == run.state
+
+
+def test_a_checkpoint_that_is_missing_when_its_run_is_resumed_is_reported(tmp_path: Path) -> None:
+    launcher = FarLauncher(tmp_path / "output")
+    run = Run(tiny_spec(store=str(tmp_path), epochs=2), launcher=launcher).start()
+    assert run.result().status == "done"
+    resumed = Run.resume(run, launcher=launcher, epochs=4)
+    for file in saved_files(tmp_path / "checkpoints" / "1"):
+        file.path.unlink()
+    with pytest.raises(LrtuiError, match=r"can't read .*: No such file or directory"):
+        resumed.start().result()
+    assert not resumed.send("pause")
+    assert row_of(tmp_path).state == "done"
+    launcher.close()
+
+
+def test_a_warning_after_the_last_event_of_a_worker_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = WorkerThread._publish
+
+    def publish_and_warn(thread: WorkerThread, event: Event) -> None:
+        publish(thread, event)
+        if isinstance(event, RunFinished):
+            thread._warn("the disk is full")
+
+    monkeypatch.setattr(WorkerThread, "_publish", publish_and_warn)
+    run = Run(tiny_spec(store=str(tmp_path)), launcher=LocalLauncher(tmp_path / "output"))
+    events = list(run.start())
+    assert (run.recording_error, row_of(tmp_path).state) == ("", "done")
+    run.poll()
+    assert "the disk is full" in [line.text for line in run.state.log.lines]
+    assert [event.seq for event in events] == list(range(len(events)))
 
 
 def test_several_runs_at_once_in_workers_beside_one_in_this_process(tmp_path: Path) -> None:
