@@ -6,6 +6,7 @@ import os
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from multiprocessing import AuthenticationError
@@ -36,6 +37,9 @@ STALLED_SECONDS = 10.0
 
 MAX_OPEN_FILES = 65_536
 """Number of open files that a process with a port asks for."""
+
+ACCEPT_SECONDS = 0.1
+"""Seconds until a connection is accepted again, where the system could not."""
 
 MAX_GREETINGS = 64
 """Connections that may be proving themselves at once; more are closed, and a worker tries again."""
@@ -128,6 +132,8 @@ class DriverPort:
             except OSError:
                 if self._is_closed:
                     return
+                # no file may be opened until another is closed
+                time.sleep(ACCEPT_SECONDS)
                 continue
             if not self._greetings.acquire(blocking=False):
                 sock.close()

@@ -12,6 +12,9 @@ HEADER = struct.Struct(">q")
 GO_ON_WAITING, RUN_ENDED = -1, -2
 """Lengths of announcements that stand for something else."""
 
+MAX_RECORD = 1 << 20
+"""Size of the longest record, in bytes: anything may connect, and send a size that no memory has room for."""
+
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 6}
 """A machine that is gone, and so can't close its connections, is noticed after 35 seconds."""
 
@@ -57,7 +60,11 @@ def receive_record(connection: socket.socket) -> dict[str, Any]:
         ValueError: for anything but a record.
     """
     size = HEADER.unpack(read_exactly(connection, HEADER.size))[0]
-    record: dict[str, Any] = json.loads(read_exactly(connection, size))
+    if not 0 <= size <= MAX_RECORD:
+        raise ValueError(f"not a record: {size:,} bytes")
+    record = json.loads(read_exactly(connection, size))
+    if not isinstance(record, dict):
+        raise ValueError("not a record")
     return record
 
 
