@@ -76,7 +76,7 @@ class Channel:
                 self._connection.send_bytes(data)
             except (OSError, ValueError) as error:
                 # a part of the message may have been sent, so nothing can follow it
-                self._shut_down()
+                self.shut_down()
                 raise ChannelError(f"{CONNECTION} is lost: {error}") from None
 
     def receive(self) -> Message:
@@ -90,21 +90,18 @@ class Channel:
         except EOFError:
             raise ChannelError(f"{CONNECTION} was closed") from None
         except (OSError, MessageError) as error:
-            self._shut_down()
+            self.shut_down()
             raise ChannelError(f"{CONNECTION} is lost: {error}") from None
 
     def shut_down(self) -> None:
         """End the connection; a thread that waits in `receive` leaves it."""
-        self._shut_down()
+        with suppress(OSError, ValueError), _as_socket(self._connection) as sock:
+            sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the connection; called by the thread that receives."""
         with self._sending:
             self._connection.close()
-
-    def _shut_down(self) -> None:
-        with suppress(OSError, ValueError), _as_socket(self._connection) as sock:
-            sock.shutdown(socket.SHUT_RDWR)
 
 
 def _as_socket(connection: Connection) -> socket.socket:

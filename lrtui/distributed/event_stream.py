@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from lrtui.run.daemon_thread import DaemonThread
 from lrtui.run.event_json import event_from_json, event_to_json
 from lrtui.run.events import CheckpointSaved, Event, StepDone
 from lrtui.run.feed import FeedItem, LiveFeed, StepBlock
+from lrtui.run.step_blocks import block_of
 
 EVENTS_A_BATCH = 20_000
 
@@ -226,26 +226,3 @@ def _runs_of_steps(events: Sequence[Event]) -> Iterator[Event | list[StepDone]]:
 
 def _continues(step: StepDone, before: StepDone) -> bool:
     return step.step == before.step + 1 and len(step.lrs) >= len(before.lrs)
-
-
-def block_of(steps: Sequence[StepDone]) -> StepBlock:
-    """Return consecutive steps as a block; a parameter group may be added at any of them."""
-    names = dict.fromkeys(name for step in steps for name in step.metrics)
-    groups = len(steps[-1].lrs)
-    starts = [next(i for i, step in enumerate(steps) if len(step.lrs) > group) for group in range(groups)]
-    return StepBlock(
-        first_step=steps[0].step,
-        seqs=np.array([step.seq for step in steps], dtype=np.int64),
-        epochs=np.array([step.epoch for step in steps], dtype=np.int64),
-        batches=np.array([step.batch for step in steps], dtype=np.int64),
-        seconds=np.array([step.seconds for step in steps], dtype=np.float64),
-        loss=np.array([step.loss for step in steps], dtype=np.float64),
-        lrs=tuple(
-            np.array([math.nan] * start + [step.lrs[group] for step in steps[start:]], dtype=np.float64)
-            for group, start in enumerate(starts)
-        ),
-        metrics={
-            name: np.array([step.metrics.get(name, math.nan) for step in steps], dtype=np.float64) for name in names
-        },
-        added={group: start for group, start in enumerate(starts) if start},
-    )

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
+from lrtui.run.signal_name import signal_name
 from lrtui.text.format import counted
 
 SAVE_SECONDS = 60.0
@@ -47,7 +48,7 @@ class WorkerJob:
             # Slurm sends the signal to all processes of a job
             return "it was cancelled or preempted"
         if status < 0:
-            return f"its process was killed by {signal.Signals(-status).name}"
+            return f"its process was killed by {signal_name(-status)}"
         return f"its process ended with status {status}" if status else ""
 
     def checkpoint(self) -> None:

@@ -12,8 +12,10 @@ from lrtui.run.feed import FeedItem, StepBlock
 
 
 def block_of(steps: Sequence[StepDone]) -> StepBlock:
-    """Return consecutive steps with the same parameter groups as one block."""
-    names = dict.fromkeys(name for step in steps if step.metrics for name in step.metrics)
+    """Return consecutive steps as a block; a parameter group may be added at any of them."""
+    names = dict.fromkeys(name for step in steps for name in step.metrics)
+    groups = len(steps[-1].lrs)
+    starts = [next(i for i, step in enumerate(steps) if len(step.lrs) > group) for group in range(groups)]
     return StepBlock(
         first_step=steps[0].step,
         seqs=np.array([step.seq for step in steps], dtype=np.int64),
@@ -21,8 +23,14 @@ def block_of(steps: Sequence[StepDone]) -> StepBlock:
         batches=np.array([step.batch for step in steps], dtype=np.int64),
         seconds=np.array([step.seconds for step in steps], dtype=np.float64),
         loss=np.array([step.loss for step in steps], dtype=np.float64),
-        lrs=tuple(np.array(lrs, dtype=np.float64) for lrs in zip(*(step.lrs for step in steps), strict=True)),
-        metrics={name: np.array([step.metrics.get(name, math.nan) for step in steps]) for name in names},
+        lrs=tuple(
+            np.array([math.nan] * start + [step.lrs[group] for step in steps[start:]], dtype=np.float64)
+            for group, start in enumerate(starts)
+        ),
+        metrics={
+            name: np.array([step.metrics.get(name, math.nan) for step in steps], dtype=np.float64) for name in names
+        },
+        added={group: start for group, start in enumerate(starts) if start},
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lrtui.run.errors import LrtuiError
+from lrtui.run.signal_name import signal_name
 
 MAX_READ = 1 << 16
 
@@ -119,8 +120,7 @@ class CommandProcess:
             return None
         if self._process.signalstatus is not None:
             number = int(self._process.signalstatus)
-            known = number in set(signal.Signals)
-            return Ended(128 + number, signal.Signals(number).name if known else f"signal {number}")
+            return Ended(128 + number, signal_name(number))
         return Ended(int(self._process.exitstatus or 0))
 
     def interrupt(self, number: signal.Signals) -> None:
