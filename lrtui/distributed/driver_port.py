@@ -139,7 +139,13 @@ class DriverPort:
                 sock.close()
                 continue
             # a thread for each, since a connection that says nothing must not hold up the next one
-            DaemonThread(lambda sock=sock: self._greet(sock), "worker-greeting").start()  # type: ignore[misc]
+            thread = DaemonThread(lambda sock=sock: self._greet(sock), "worker-greeting")  # type: ignore[misc]
+            try:
+                thread.start()
+            except RuntimeError:
+                # the system starts no more threads; the worker tries again
+                sock.close()
+                self._greetings.release()
 
     def _greet(self, sock: socket.socket) -> None:
         try:

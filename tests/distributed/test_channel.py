@@ -21,6 +21,7 @@ from lrtui.distributed.channel import ADDRESS_VARIABLE, KEY_VARIABLE, NAME_VARIA
 from lrtui.distributed.driver_port import DriverPort, expect_worker, forget_worker, worker_count
 from lrtui.distributed.launcher import LOOPBACK
 from lrtui.distributed.message import Message
+from lrtui.run.daemon_thread import DaemonThread
 
 
 class Handler:
@@ -117,6 +118,25 @@ def test_a_worker_connects_again_while_others_take_all_of_the_ports_attention(mo
     port.close()
     for sock in silent:
         sock.close()
+
+
+def test_a_worker_connects_again_when_its_driver_could_not_start_a_thread(
+    port: DriverPort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = iter(range(2))
+
+    class Refused(DaemonThread):
+        def start(self) -> None:
+            if next(refusals, None) is not None:
+                raise RuntimeError("can't start new thread")
+            super().start()
+
+    monkeypatch.setattr(driver_port, "DaemonThread", Refused)
+    handler = Handler()
+    channel = connect(port.expect("a", handler))
+    channel.send(Message("hello again"))
+    wait_for(lambda: handler.messages)
+    channel.close()
 
 
 def test_a_worker_that_is_never_taken_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
