@@ -242,38 +242,26 @@ class ProcessGroup:
         """Return the error of the process that has failed, if that is the cause of this one; else the error itself."""
         return error if self._connections is None else self._connections.explained(error)
 
-    def wait_for_turn(self) -> None:
-        """Wait until the first process of this machine calls `pass_turn`: it downloads what the others find.
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Let the first process of this machine go through the block before the others, which find what it downloads.
+
+        Nothing is exchanged in the block.
 
         Raises:
             RankError: a process has failed, or rank 0 has ended the run.
         """
         if self._connections is None:
+            yield
             return
         self._turns += 1
-        while self.local_rank and not self._store.check([self._turn]):
+        key = f"turn/{self._turns}/{self.rank - self.local_rank}"
+        while self.local_rank and not self._store.check([key]):
             self.check()
             time.sleep(POLL_SECONDS)
-
-    def pass_turn(self) -> None:
-        """Let the other processes of this machine go on."""
-        if self._connections is not None and not self.local_rank:
-            self._store.set(self._turn, "")
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Let the first process of this machine go through the block before the others; nothing is exchanged in it.
-
-        Raises:
-            RankError: as for `wait_for_turn`.
-        """
-        self.wait_for_turn()
         yield
-        self.pass_turn()
-
-    @property
-    def _turn(self) -> str:
-        return f"turn/{self._turns}/{self.rank - self.local_rank}"
+        if not self.local_rank:
+            self._store.set(key, "")
 
     def close(self) -> None:
         """Leave the group, after the last run."""

@@ -68,11 +68,10 @@ class RayWorker:
 
     Args:
         task: Ray's reference to the task's result.
-        label: name of the run.
     """
 
-    def __init__(self, task: Any, label: str) -> None:
-        self._task, self._label = task, label
+    def __init__(self, task: Any) -> None:
+        self._task = task
         self.ended: Future[tuple[int, str]] = task.future()
 
     @property
@@ -212,7 +211,7 @@ class RayLauncher:
             task = self._task.options(name=label).remote(list(arguments), {**self._environment, **environment})
         except Exception as error:  # Ray raises errors of many kinds
             raise LrtuiError(f"Ray can't start a worker: {_first_line(error)}") from None
-        worker = RayWorker(task, label)
+        worker = RayWorker(task)
         with self._lock:
             self._workers = [other for other in self._workers if other.is_alive] + [worker]
         return worker

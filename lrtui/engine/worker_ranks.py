@@ -16,6 +16,7 @@ from contextlib import suppress
 from lrtui.distributed.channel import ChannelError, connect
 from lrtui.distributed.message import Message
 from lrtui.engine.openmp import limit_spinning
+from lrtui.run.core_count import core_count
 from lrtui.run.signal_name import signal_name
 
 RANKS = "ranks"
@@ -27,8 +28,7 @@ def divide_threads(processes: int, environment: MutableMapping[str, str] = os.en
 
     Without it `torch.distributed.run` gives each of them a single thread.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    environment.setdefault("OMP_NUM_THREADS", str(max(1, cores // processes)))
+    environment.setdefault("OMP_NUM_THREADS", str(max(1, core_count() // processes)))
 
 
 def main(processes: int) -> int:

@@ -7,6 +7,7 @@ import os
 import torch
 
 from lrtui.distributed.process_group import ProcessGroup
+from lrtui.run.core_count import core_count
 from lrtui.run.spec import RunSpec
 from lrtui.text.format import counted
 
@@ -17,7 +18,7 @@ def process_warnings(spec: RunSpec, group: ProcessGroup, device: torch.device) -
     if group.world_size == 1:
         return found
     here = int(os.environ.get("LOCAL_WORLD_SIZE") or group.world_size)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = core_count()
     if device.type == "cpu" and here > cores:
         found.append(
             f"{here} processes share the {counted(cores, 'core')} of this machine, which makes the run slower than "
