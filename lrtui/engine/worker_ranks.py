@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 from collections.abc import MutableMapping
-from contextlib import suppress
 
 from lrtui.distributed.channel import ChannelError, connect
 from lrtui.distributed.message import Message
@@ -59,12 +58,14 @@ def main(processes: int) -> int:
 
 
 def _report(text: str, *, is_killed: bool) -> None:
-    print(f"lrtui: {text}", file=sys.stderr, flush=True)
-    with suppress(ChannelError):
+    try:
         channel = connect(os.environ, RANKS)
         channel.send(Message("failure", {"text": text, "is_killed": is_killed}))
         # the driver's answer: a connection that is closed before could discard the message
         channel.receive()
+    except ChannelError:
+        # a driver that knows it shows it itself, next to this output
+        print(f"lrtui: {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

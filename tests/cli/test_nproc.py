@@ -86,6 +86,7 @@ def test_commands_a_killed_process_and_a_resume_with_one_process(
         assert process.wait(SECONDS) == 1
         said = process.stderr.read()
         assert "run failed: rank 1 (process " in said
+        assert said.count("was killed by SIGKILL") == 1, said
         assert "lrtui resume 1 continues from its last checkpoint" in said
     finally:
         process.kill()
