@@ -60,13 +60,11 @@ class Worker:
         """Messages that came before the whole request."""
         self._request, self._folder = self._receive_request()
         self._reporter = Reporter(self._feed, next_seq=self._request.next_seq)
-        self._sender = EventSender(
-            self._feed, channel, sends_files=self._request.sends_files, keep=lambda event: not self._is_left_out(event)
-        )
+        self._sender = EventSender(self._feed, channel, sends_files=self._request.sends_files, keep=self._is_sent)
         self._stored_seq: float = -1
         self._removed: list[str] = []
         self._lost = ""
-        self._is_abandoned = self._is_terminated = self._is_left = self._has_ended = False
+        self._is_abandoned = self._is_terminated = self._is_end_withheld = self._has_ended = False
         self._may_leave = threading.Event()
 
     def work(self) -> int:
@@ -81,7 +79,7 @@ class Worker:
             error = self._train(checkpoints)
             self._has_ended = True
             self._sender.finish()
-            return self._leave(error, checkpoints)
+            return self._report_end(error, checkpoints)
         finally:
             if self._folder is not None:
                 shutil.rmtree(self._folder, ignore_errors=True)
@@ -167,15 +165,15 @@ class Worker:
         group.close()
         return failure
 
-    def _is_left_out(self, event: Event) -> bool:
-        """Return whether the event is not sent: for its driver, the run of a terminated worker has not ended."""
-        is_left_out = self._is_terminated and isinstance(event, RunFinished) and event.outcome == "stopped"
-        self._is_left = self._is_left or is_left_out
-        return is_left_out
+    def _is_sent(self, event: Event) -> bool:
+        """Return whether the event is sent: for its driver, the run of a terminated worker has not ended."""
+        is_withheld = self._is_terminated and isinstance(event, RunFinished) and event.outcome == "stopped"
+        self._is_end_withheld = self._is_end_withheld or is_withheld
+        return not is_withheld
 
-    def _leave(self, error: LrtuiError | None, checkpoints: Checkpoints) -> int:
+    def _report_end(self, error: LrtuiError | None, checkpoints: Checkpoints) -> int:
         """Tell the driver that the run has ended; return the exit status."""
-        if self._is_left:
+        if self._is_end_withheld:
             return 128 + signal.SIGTERM
         if self._is_abandoned:
             return 1
