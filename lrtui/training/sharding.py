@@ -19,6 +19,9 @@ def shard(model: torch.nn.Module, device: torch.device, group: ProcessGroup) -> 
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
+    for parameter in model.parameters():
+        # fully_shard refuses another memory format, such as channels_last
+        parameter.data = parameter.data.contiguous()
     mesh = init_device_mesh(device.type, (group.world_size,))
     for child in model.children():
         if next(child.parameters(), None) is not None and type(child).forward is not torch.nn.Module.forward:

@@ -44,6 +44,14 @@ class InMemory:
         return {"accuracy": outputs.argmax(dim=1) == targets, "confidence": outputs.softmax(dim=1).amax(dim=1).mean()}
 
 
+class ChannelsLast(InMemory):
+    """A model whose weights are not contiguous."""
+
+    def model(self) -> nn.Module:
+        layers = nn.Unflatten(1, (2, 3, 1)), nn.Conv2d(2, 8, (2, 1)), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2)
+        return nn.Sequential(*layers).to(memory_format=torch.channels_last)
+
+
 class Rows(Dataset[Any]):
     def __init__(self, arrays: Any) -> None:
         self.arrays = arrays

@@ -189,7 +189,7 @@ def test_the_values_that_a_lightning_module_logs_are_those_of_the_whole_test_set
     assert_equals_one_process(processes, 2, shared_tasks.lightning_task)
 
 
-@pytest.mark.parametrize("task", ["InMemory", "OwnBatchSampler", "Dropouts", "WholeSet"])
+@pytest.mark.parametrize("task", ["InMemory", "ChannelsLast", "OwnBatchSampler", "Dropouts", "WholeSet"])
 def test_a_model_that_is_divided_gives_the_results_of_a_whole_one(processes, task):
     # some batches have fewer samples than there are processes
     tolerance = 1e-3 if task == "WholeSet" else 1e-5
