@@ -171,9 +171,11 @@ class WorkerThread(TrainingThread):
             with suppress(ChannelError):
                 self._send_request(self._arrived)
         except CheckpointError:
-            worker.end()
             with self._lock:
                 self._channel = None
+            # it removes its folder before it ends
+            self._arrived.shut_down()
+            _wait_for_end(worker)
             raise
         ended_at = math.inf
         while self._end_reason is None:
