@@ -32,7 +32,10 @@ from lrtui.tasks.datasets import DataSet, cache_directory
         (["train", "StepLR(3)", "--epochs", "0"], "--epochs takes a whole number of at least 1"),
         (["train", "StepLR(3)", "--epochs", "x"], "--epochs takes a whole number"),
         (["train", "StepLR(3)", "--device", "tpu"], "--device takes auto, cpu, cuda, mps"),
-        (["train", "StepLR(3)", "--epoch", "3"], "No such option '--epoch'. Did you mean '--epochs'?"),
+        (
+            ["train", "StepLR(3)", "--epoch", "3"],
+            "No such option '--epoch'. (Did you mean one of: '--epochs', '--nproc'?)",
+        ),
         (["train", "StepLR(3)", "--task", "nowhere"], "unknown task 'nowhere'"),
         (["StepLR(3)", "--task", "nowhere"], "unknown task 'nowhere'"),
         (["preview", "StepLR(3)", "--task", "nowhere", "--train-samples", "64"], "unknown task 'nowhere'"),

@@ -8,7 +8,7 @@ import random
 import pytest
 import shared_tasks
 import torch
-from rank_processes import RankProcesses
+from group_processes import RankProcesses
 from shared_runs import train_alone, train_task
 
 from lrtui.distributed.process_group import ALONE, ProcessGroup

@@ -163,7 +163,7 @@ def test_a_failed_checkpoint_is_due_again_without_a_step(seconds: Time, tmp_path
     (tmp_path / "file").touch()
     checkpoints = Checkpoints(tmp_path / "file", every_seconds=2.0)
     progress = SimpleNamespace(seconds_excluded=0.0)
-    state: Any = SimpleNamespace(schedule=None, progress=progress, is_finite=False)
+    state: Any = SimpleNamespace(schedule=None, progress=progress, is_finite=False, gather=lambda: None)
     assert [checkpoints.is_due(0) for _ in range(4)] == [False] * 4
     assert checkpoints.save("change", state, Reporter(LiveFeed())) is not None
     assert [checkpoints.is_due(0) for _ in range(3)] == [False, True, True]

@@ -15,6 +15,7 @@ from training_runs import run_events, tiny_spec
 
 import lrtui.training.loop
 import lrtui.training.train
+from lrtui.distributed.process_group import ProcessGroup
 from lrtui.engine.run import Run
 from lrtui.run.commands import (
     Command,
@@ -279,8 +280,8 @@ def test_every_step_is_published_when_the_schedule_fails_after_it() -> None:
 class OnAnAccelerator(LossBuffer):
     """Buffers losses as it does if reading them would make a device wait."""
 
-    def __init__(self, reporter: Any, _: torch.device) -> None:
-        super().__init__(reporter, torch.device("cuda"))
+    def __init__(self, reporter: Any, _: torch.device, group: ProcessGroup) -> None:
+        super().__init__(reporter, torch.device("cuda"), group)
 
 
 def test_all_steps_are_published_whatever_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
