@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from lrtui.run.core_count import core_count
 
 LOCAL, RAY, SLURM = "local", "ray", "slurm"
 
@@ -49,7 +50,7 @@ class EngineSettings:
         """
         if self.is_this_process:
             return None
-        cores = (self.cpus or processes) if self.name != LOCAL else (os.cpu_count() or 1) // self.jobs
+        cores = (self.cpus or processes) if self.name != LOCAL else core_count() // self.jobs
         return max(1, cores // processes)
 
     @classmethod

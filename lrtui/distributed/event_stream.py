@@ -136,7 +136,8 @@ class EventSender:
             for message in file_messages(path):
                 self._check_not_given_up()
                 self._channel.send(message)
-        except FileNotFoundError:
+        except OSError:
+            # removed meanwhile, or unreadable: the driver drops a part of a file when another one follows
             return
 
 

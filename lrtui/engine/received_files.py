@@ -40,6 +40,9 @@ class ReceivedFiles:
         self._has_failed = has_failed and not is_last
         if has_failed:
             return
+        if self._file is not None and self._path.name != f"{name}{UNFINISHED}":
+            # the worker could not read the rest of the one before
+            self.close()
         try:
             if self._file is None:
                 self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -34,6 +34,14 @@ def test_a_file_has_its_name_when_it_is_complete(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in files.folder.iterdir()} == {first: b"abc"}
 
 
+def test_a_part_of_a_file_is_dropped_when_another_file_follows(tmp_path: Path) -> None:
+    first, second = checkpoint_name(1, 2), checkpoint_name(3, 4)
+    files = ReceivedFiles(tmp_path / "checkpoints")
+    files.take(part(first, b"ab"))
+    files.take(part(second, b"cd", is_last=True))
+    assert {path.name: path.read_bytes() for path in files.folder.iterdir()} == {second: b"cd"}
+
+
 class EndingChannel:
     """Ends after the given messages."""
 
