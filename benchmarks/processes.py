@@ -1,6 +1,7 @@
 """Compares a run of one process with the same run of several: lr, loss, results, and time of a step.
 
-    python benchmarks/processes.py [--nproc 2] [--epochs 1] [--train-samples N] [--test-samples N] [-- OPTIONS]
+    python benchmarks/processes.py [--schedule SCHEDULE] [--nproc 2] [--epochs 1] [--train-samples N]
+                                   [--test-samples N] [-- OPTIONS]
     python benchmarks/processes.py --test-samples 101 --train-samples 6400     (test samples that can't be halved)
 
 Both are started as a user starts them, `lrtui train SCHEDULE --nproc N --json`, and train the case study one after the
@@ -20,9 +21,6 @@ import sys
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
-
-SCHEDULE = "OneCycleLR(max_lr=0.003)"
-"""Changes the lr with every batch."""
 
 FIRST_BATCHES = 50
 LOSS_LIMIT = 1e-4
@@ -44,9 +42,9 @@ class Trained:
 
 def trained(nproc: int, options: list[str]) -> Trained:
     """Train with this number of processes."""
-    command = [sys.executable, "-m", "lrtui", "train", SCHEDULE, "--nproc", str(nproc), "--json", "--store", "none"]
+    command = [sys.executable, "-m", "lrtui", "train", *options, "--nproc", str(nproc), "--json", "--store", "none"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*command, *options], stdout=subprocess.PIPE, text=True, check=True, env=environment)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     events: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
     steps = [event for event in events if event["event"] == "step_done"]
     # the time of a test lies between two epochs
@@ -62,13 +60,14 @@ def trained(nproc: int, options: list[str]) -> Trained:
 def main() -> int:
     """Train twice and print what differs."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--schedule", default="ExponentialLR(gamma=0.1)")
     parser.add_argument("--nproc", type=int, default=2)
     parser.add_argument("--epochs", default="1")
     parser.add_argument("--train-samples")
     parser.add_argument("--test-samples")
     parser.add_argument("options", nargs="*", help="further options of lrtui train, after --")
     arguments = parser.parse_args()
-    options = ["--epochs", arguments.epochs, "--device", "cpu", *arguments.options]
+    options = [arguments.schedule, "--epochs", arguments.epochs, "--device", "cpu", *arguments.options]
     for name in ("train_samples", "test_samples"):
         if (value := getattr(arguments, name)) is not None:
             options += ["--" + name.replace("_", "-"), value]

@@ -250,7 +250,7 @@ def unfinished_end(rank: int, seen: Seen) -> None:
         ranks.begin([0.1], has_command=False)
         ranks.leave()
         return
-    file, deadline = Path(seen["folder"]) / "process", time.monotonic() + 8
+    file, deadline = Path(seen["folder"]) / "process", time.monotonic() + 60
     while time.monotonic() < deadline and not (file.exists() and not is_alive(int(file.read_text() or os.getpid()))):
         time.sleep(0.05)
     until_lost(ranks, seen, paused=False)

@@ -54,7 +54,7 @@ def wait_for_run(store: Path, condition: Callable[[StoredRun], bool], seconds: f
 
 def test_a_run_continues_without_the_screen(tmp_path: Path) -> None:
     slow = TINY.replace(":Tiny", ":Slow")
-    arguments = ["--task", slow, "--batch-size", "16", "--epochs", "60", "--store", str(tmp_path / "store")]
+    arguments = ["--task", slow, "--batch-size", "16", "--epochs", "240", "--store", str(tmp_path / "store")]
     terminal = ForkedCockpit("StepLR(1)", *arguments, "--log-interval", "1")
     terminal.read_until(b"Train Epoch")
     terminal.press("q")
@@ -63,7 +63,7 @@ def test_a_run_continues_without_the_screen(tmp_path: Path) -> None:
     assert terminal.wait_gone() == 0
     assert terminal.written.rindex(b"run 1 continues in process") > terminal.written.rindex(LEAVES_ALTERNATE_SCREEN)
     run = wait_for_run(tmp_path / "store", lambda run: run.state == "done")
-    assert run.step == 360
+    assert run.step == 1440
     assert run.process.pid != terminal.pid
 
 
