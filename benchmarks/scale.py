@@ -258,7 +258,7 @@ def drive(folder: Path, runs: int, rate: float, metrics: int, workers: int) -> N
 
     def poll() -> None:
         for run in recorded:
-            run.poll()
+            run.update()
         time.sleep(0.1)
 
     while not all(run.state.step for run in recorded):

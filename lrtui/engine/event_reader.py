@@ -53,6 +53,20 @@ class EventReader:
         taken, self._folded = self._folded, []
         return taken
 
+    def fold(self) -> None:
+        """Fold all new events into the state, and hand none of them out; never waits.
+
+        Steps that come in blocks, from another process, are folded so.
+        """
+        thread = self._thread
+        with interrupts_deferred():
+            self._state.fold(thread.history)
+            thread.history = ()
+            items = thread.feed.take_items()
+            self.has_begun = self.has_begun or any(isinstance(item, RunStarted) for item in items)
+            self._state.fold(items)
+            self._folded = []
+
     def take_all(self) -> None:
         """Fold all events until the run has ended."""
         while self.has_more:

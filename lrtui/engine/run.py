@@ -291,6 +291,13 @@ class Run:
         check_argument("Run.poll", "limit", limit, int, "a whole number")
         return self._events.poll(limit)
 
+    def update(self) -> None:
+        """Fold the events that have come since the last call into the state, without returning them.
+
+        Several times as fast as `poll` for a run that is trained in another process.
+        """
+        self._events.fold()
+
     def __iter__(self) -> Iterator[Event]:
         """Yield every event as it arrives, after folding it into the state; ends after RunFinished."""
         self._check_started()

@@ -204,5 +204,9 @@ class LiveFeed:
                 break
         return events
 
+    def take_items(self) -> list[Event | StepBlock]:
+        """Return everything that has not been taken yet, oldest first, blocks of steps as they are; never blocks."""
+        return [self._events.popleft() for _ in range(len(self._events))]
+
     def __len__(self) -> int:
         return len(self._events)

@@ -365,3 +365,16 @@ def test_a_worker_that_cannot_start_or_is_refused_ends_its_run(tmp_path: Path, m
         run.result()
     assert not run.worker_lost
     assert row_of(tmp_path, 2).state == "failed"
+
+
+def test_updating_the_state_folds_what_polling_folds(launcher: LocalLauncher, tmp_path: Path) -> None:
+    with Run(tiny_spec(store=str(tmp_path)), launcher=launcher) as run:
+        while run.is_live:
+            run.update()
+            time.sleep(0.01)
+        assert run.has_begun
+        stored_state = stored(tmp_path, run.number)
+        assert run.state.outcome == stored_state.outcome
+        assert run.state.loss == stored_state.loss
+        assert run.state.lrs == stored_state.lrs
+        assert run.state.step == stored_state.step > 0

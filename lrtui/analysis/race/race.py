@@ -243,8 +243,7 @@ class Race:
 
     def _poll(self, cell: Cell, run: Run) -> None:
         self._record_run(cell, run)
-        while run.poll():
-            pass
+        run.update()
         result = CellResult.of_state(cell, run.number if run.is_recorded else None, run.state)
         self._results[cell] = result
         if result.started is not None and result.started.data.get("test") == 0:
