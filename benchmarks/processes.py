@@ -5,7 +5,8 @@
     python benchmarks/processes.py --test-samples 101 --train-samples 6400     (test samples that can't be halved)
 
 Both are started as a user starts them, `lrtui train SCHEDULE --nproc N --json`, and train the case study one after the
-other, each process with one thread: with another number of threads the losses of a single process differ as well.
+other, the single process with as many threads as there are processes otherwise, with one thread each: the losses of a
+single process differ as much with another number of threads, since these round differently.
 OPTIONS are further options of `lrtui train`. The limits are printed with what was measured; the exit status is 1 if one
 is exceeded.
 """
@@ -26,8 +27,9 @@ FIRST_BATCHES = 50
 LOSS_LIMIT = 1e-4
 """Largest allowed difference of a loss within the first batches, where rounding has not added up."""
 
-ACCURACY_LIMIT = 0.01
-"""Largest allowed difference of the test accuracy at the end; by seed it varies by as much."""
+ACCURACY_LIMIT = 0.02
+"""Largest allowed difference of the test accuracy at the end: as much as one process with 1 and with 2 threads differs
+after 300 steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,10 @@ class Trained:
     step_ms: float
 
 
-def trained(nproc: int, options: list[str]) -> Trained:
-    """Train with this number of processes."""
+def trained(nproc: int, threads: int, options: list[str]) -> Trained:
+    """Train with this number of processes, and threads of each."""
     command = [sys.executable, "-m", "lrtui", "train", *options, "--nproc", str(nproc), "--json", "--store", "none"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     events: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
     steps = [event for event in events if event["event"] == "step_done"]
@@ -71,7 +73,7 @@ def main() -> int:
     for name in ("train_samples", "test_samples"):
         if (value := getattr(arguments, name)) is not None:
             options += ["--" + name.replace("_", "-"), value]
-    one, several = trained(1, options), trained(arguments.nproc, options)
+    one, several = trained(1, arguments.nproc, options), trained(arguments.nproc, 1, options)
     differences = [abs(a - b) for a, b in zip(one.losses, several.losses, strict=True)]
     first, accuracy = max(differences[:FIRST_BATCHES]), abs(one.accuracies[-1] - several.accuracies[-1])
     print(f"{len(one.losses):,} steps with 1 and with {arguments.nproc} processes")
