@@ -225,7 +225,8 @@ def test_a_session_has_one_run_at_a_time_also_in_workers(tmp_path: Path, monkeyp
 
 def test_a_checkpoint_that_cannot_be_received_is_reported(tmp_path: Path) -> None:
     launcher = FarLauncher(tmp_path / "output")
-    spec = tiny_spec(store=str(tmp_path), epochs=2, at=("step 3: checkpoint",))
+    # long enough for the worker to be told while it trains
+    spec = tiny_spec(store=str(tmp_path), task=SLOW, epochs=60, at=("step 3: checkpoint",))
     run = Run(spec, launcher=launcher)
     # a file where the folder should be
     (tmp_path / "checkpoints").mkdir()
