@@ -43,7 +43,7 @@ VERSION = version("lrtui")
 
 
 class ChannelError(LrtuiError):
-    """The other process, or the way to it, is gone."""
+    """The other process has ended, or the connection to it is lost."""
 
 
 class Channel:
@@ -68,7 +68,7 @@ class Channel:
         """Send a message.
 
         Raises:
-            ChannelError: if the other process is gone.
+            ChannelError: if the connection is lost.
         """
         data = message.to_bytes()
         with self._sending:
@@ -83,7 +83,7 @@ class Channel:
         """Wait for a message and return it.
 
         Raises:
-            ChannelError: if the other process is gone, or has sent something else.
+            ChannelError: if the connection is lost, or the other process has sent something else.
         """
         try:
             return Message.of_bytes(self._connection.recv_bytes(MAX_MESSAGE))

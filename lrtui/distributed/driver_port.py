@@ -156,7 +156,7 @@ class DriverPort:
             try:
                 self._greet_worker(connection)
             except (OSError, EOFError, ValueError, AssertionError, AuthenticationError, LrtuiError):
-                # a port scanner, a key of another process, or a worker that is gone already
+                # a port scanner, a key of another process, or a worker that has ended already
                 connection.close()
         except OSError:
             sock.close()

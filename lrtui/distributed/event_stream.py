@@ -37,8 +37,8 @@ class EventSender:
     Args:
         feed: of the run.
         channel: to the driver.
-        sends_files: whether checkpoint files are sent, each before the event that it was saved. A file that is gone by
-            then was replaced by a newer one.
+        sends_files: whether checkpoint files are sent, each before the event that it was saved. A file that no longer
+            exists by then was replaced by a newer one.
         keep: returns whether an event is to be sent.
     """
 

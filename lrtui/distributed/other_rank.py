@@ -22,7 +22,7 @@ from lrtui.run.daemon_thread import DaemonThread
 from lrtui.run.errors import LrtuiError, describe_exception
 
 LEAVE_SECONDS = 30.0
-"""Seconds that a rank has to leave a run that rank 0 has ended: it may be loading data, or wait for rank 0 for ever."""
+"""Seconds that a rank has to leave a run that rank 0 has ended: it may be loading data, or wait for rank 0 forever."""
 
 
 class OtherRank:
@@ -117,7 +117,7 @@ class OtherRank:
                 self._leave(0, GRACE_SECONDS / 2 if "failed" in record else LEAVE_SECONDS)
 
     def _leave(self, status: int, seconds: float) -> None:
-        """End this process unless its training thread leaves the run: it may wait for ever for a rank that is gone.
+        """End this process unless its training thread leaves the run: it may wait forever for a rank that has ended.
 
         Only the end of a process closes gloo's connections, which releases the ranks that wait for this one.
         """

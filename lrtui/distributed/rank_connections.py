@@ -25,7 +25,7 @@ class Connections(Protocol):
             stop: called in another thread when a rank asks to stop the run, with the reason.
 
         Raises:
-            RankError: if a rank is gone.
+            RankError: if a rank has ended.
         """
         ...
 
@@ -49,7 +49,7 @@ class Connections(Protocol):
         ...
 
     def check(self) -> None:
-        """Check that no rank is gone.
+        """Check that no rank has ended.
 
         Raises:
             RankError: if one is.

@@ -31,7 +31,7 @@ def is_lost_contact(error: BaseException) -> bool:
 
 
 def abort_nccl() -> None:
-    """Let operations on GPUs end that wait for a rank that is gone; those on the CPU end with its connections."""
+    """End the operations on GPUs that wait for a rank that has ended; those on the CPU end with its connections."""
     if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return
     with suppress(Exception):

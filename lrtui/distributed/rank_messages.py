@@ -16,7 +16,7 @@ MAX_RECORD = 1 << 20
 """Size of the longest record, in bytes: anything may connect, and send a size that no memory has room for."""
 
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 6}
-"""A machine that is gone, and so can't close its connections, is noticed after 35 seconds."""
+"""A machine that is lost, and so can't close its connections, is noticed after 35 seconds."""
 
 
 def open_connection(host: str, port: int, greeting: dict[str, Any], seconds: float) -> socket.socket:
@@ -28,7 +28,7 @@ def open_connection(host: str, port: int, greeting: dict[str, Any], seconds: flo
 
 
 def tune_connection(connection: socket.socket, seconds: float) -> None:
-    """Let small messages leave at once, and a machine that is gone be noticed."""
+    """Send small messages immediately, and notice a machine that is lost."""
     connection.settimeout(seconds)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

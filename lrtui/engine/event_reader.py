@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 from lrtui.engine.training_thread import TrainingThread
 from lrtui.run.events import Event, RunStarted
+from lrtui.run.feed import StepBlock
 from lrtui.run.interrupts import interrupts_deferred
 from lrtui.run.state import RunState
 
@@ -44,11 +45,8 @@ class EventReader:
             return []
         # a KeyboardInterrupt in between would leave a state that has lost events
         with interrupts_deferred():
-            self._state.fold(thread.history)
-            thread.history = ()
             events = thread.feed.take(limit)
-            self.has_begun = self.has_begun or any(isinstance(event, RunStarted) for event in events)
-            self._state.fold(events)
+            self._fold(events)
             self._folded += events
         taken, self._folded = self._folded, []
         return taken
@@ -58,14 +56,16 @@ class EventReader:
 
         Steps that come in blocks, from another process, are folded so.
         """
-        thread = self._thread
         with interrupts_deferred():
-            self._state.fold(thread.history)
-            thread.history = ()
-            items = thread.feed.take_items()
-            self.has_begun = self.has_begun or any(isinstance(item, RunStarted) for item in items)
-            self._state.fold(items)
+            self._fold(self._thread.feed.take_items())
             self._folded = []
+
+    def _fold(self, items: Sequence[Event | StepBlock]) -> None:
+        """Fold what was taken from the feed, after the history of a resumed run."""
+        self._state.fold(self._thread.history)
+        self._thread.history = ()
+        self.has_begun = self.has_begun or any(isinstance(item, RunStarted) for item in items)
+        self._state.fold(items)
 
     def take_all(self) -> None:
         """Fold all events until the run has ended."""

@@ -227,10 +227,14 @@ class TrainingThread:
             self._close_range_feeds()
 
     @property
+    def _is_new(self) -> bool:
+        """Whether the run is new in its store, as a branch is, and not resumed."""
+        return self._resume_plan is None or self._resume_plan.is_branch
+
+    @property
     def _is_kept(self) -> bool:
         """Whether the run stays in the store: not a new one whose settings were refused."""
-        is_new = self._resume_plan is None or self._resume_plan.is_branch
-        return not (is_new and isinstance(self.error, UsageError) and not self._reporter.has_started)
+        return not (self._is_new and isinstance(self.error, UsageError) and not self._reporter.has_started)
 
     def _remove_old_checkpoints(self) -> None:
         if self._checkpoints is not None:
@@ -256,7 +260,7 @@ class TrainingThread:
         plan = self._resume_plan
         if self.recording is not None:
             self._checkpoints = self.recording.checkpoint_policy(self._spec.checkpoint_seconds)
-            if plan is None or plan.is_branch:
+            if self._is_new:
                 self.recording.record_git_commit()
         try:
             group = self._group = ProcessGroup.of_environment()

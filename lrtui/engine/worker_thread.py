@@ -100,7 +100,7 @@ class WorkerThread(TrainingThread):
                 return is_sent
             self._unanswered[command.id] = command
             channel = self._channel
-        # if the worker is gone, the end of the run answers it
+        # if the worker has ended, the end of the run answers it
         with suppress(ChannelError):
             channel.send(Message("command", command_to_json(command)))
         return True
@@ -142,7 +142,7 @@ class WorkerThread(TrainingThread):
 
     def _train(self) -> None:
         name, host = uuid4().hex, self._launcher.host
-        if self.recording is not None and (self._resume_plan is None or self._resume_plan.is_branch):
+        if self.recording is not None and self._is_new:
             self.recording.record_git_commit()
         try:
             environment = expect_worker(host, name, self)
@@ -231,7 +231,7 @@ class WorkerThread(TrainingThread):
         """Send what is to be trained, and the commands that have come since.
 
         Raises:
-            ChannelError: if the worker is gone.
+            ChannelError: if the worker has ended.
             CheckpointError: if a checkpoint that has to be sent can't be read.
         """
         plan, recording = self._resume_plan, self.recording
@@ -277,8 +277,7 @@ class WorkerThread(TrainingThread):
 
     @property
     def _is_kept(self) -> bool:
-        is_new = self._resume_plan is None or self._resume_plan.is_branch
-        return super()._is_kept and not (is_new and self._was_recalled)
+        return super()._is_kept and not (self._is_new and self._was_recalled)
 
     def _remove_old_checkpoints(self) -> None:
         if (recording := self.recording) is not None and not self.recording_error:
