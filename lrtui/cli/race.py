@@ -243,7 +243,8 @@ def _end_notification(standing: Standing, *, was_interrupted: bool) -> Notificat
     if standing.placings:
         first = standing.placings[0]
         mean = "mean " if len(standing.seeds) > 1 else ""
-        text = f"{first.label} is first, {mean}{standing.metric} {figure(first.mean)}"
+        so_far = "" if standing.is_whole else " so far"
+        text = f"{first.label} is first{so_far}, {mean}{standing.metric} {figure(first.mean)}"
         return _notification(plan, event, text, plan.entrants[first.entrant].schedule)
     reason = next((f": {other.label} {other.why} {other.text}" for other in standing.unranked), "")
     return _notification(plan, event, f"no schedule is ranked{reason}")

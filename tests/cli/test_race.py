@@ -215,6 +215,13 @@ def test_the_notification_of_an_interrupted_race_says_that_it_stopped() -> None:
     standing = rank(plan, filled(plan, [fake_result(plan, 0, [0.5, 0.6])]))
     notification = _end_notification(standing, was_interrupted=True)
     assert notification.event == "stopped"
+    assert notification.message == f"{plan.title} stopped: {SCHEDULES[0]} is first so far, accuracy 0.6000"
+
+
+def test_the_notification_of_a_race_interrupted_before_a_result_says_how_far_it_is() -> None:
+    plan = fake_plan(*SCHEDULES, seeds=2, epochs=2)
+    standing = rank(plan, filled(plan, [fake_result(plan, 0, [0.5, 0.6])]))
+    notification = _end_notification(standing, was_interrupted=True)
     assert notification.message.startswith(
         f"{plan.title} stopped: no schedule is ranked: {SCHEDULES[0]} unfinished 1 of"
     )

@@ -18,6 +18,10 @@ BASELINE = "baseline"
 """Shown as the verdict of the schedule that the others are compared with."""
 
 
+MAX_NAMED = 4
+"""Number of unfinished schedules that the summary names."""
+
+
 def headings(standing: Standing) -> list[Heading]:
     """Return the columns that have values in this standing."""
     several = len(standing.seeds) > 1
@@ -160,15 +164,32 @@ def interval_text(difference: Difference) -> str:
 
 
 def summary(standing: Standing) -> list[str]:
-    """Return which schedule leads, by how much, and whether that is more than noise."""
+    """Return which schedule leads, by how much, whether that is more than noise, and who may still come first."""
     if not standing.placings:
-        return ["no schedule is ranked yet: no seed is done with all schedules"]
+        if standing.unfinished:
+            return ["no schedule is ranked yet: no seed is done with all schedules, and no schedule with all seeds"]
+        return ["no schedule is ranked: each was stopped, diverged or failed"]
     first = standing.placings[0]
     mean = f"a mean {standing.metric}" if len(standing.seeds) > 1 else f"{standing.metric}"
-    text = f"first: {first.label}, {mean} of {figure(first.mean)} after {standing.step:,} steps"
+    rank = "first" if standing.is_whole else "first so far"
+    text = f"{rank}: {first.label}, {mean} of {figure(first.mean)} after {standing.step:,} steps"
     if standing.lead is None:
-        return [f"{text}; no other schedule is ranked"]
-    return [text, _lead_text(standing.lead, standing.placings[1], len(standing.placings))]
+        lines = [f"{text}; no other schedule is ranked{'' if standing.is_whole else ' yet'}"]
+    else:
+        lines = [text, _lead_text(standing.lead, standing.placings[1], len(standing.placings))]
+    if standing.unfinished:
+        lines.append(f"unfinished: {_unfinished_text(standing)}; the order may change")
+    return lines
+
+
+def _unfinished_text(standing: Standing) -> str:
+    labels = [standing.plan.entrants[index].label for index in standing.unfinished]
+    texts = [
+        f"{label} ({done} of {counted(len(standing.plan.seeds), 'seed')} done)"
+        for label, done in zip(labels, standing.unfinished.values(), strict=True)
+    ]
+    more = len(texts) - MAX_NAMED
+    return ", ".join(texts[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _lead_text(lead: Difference, second: Placing, ranked: int) -> str:
@@ -199,7 +220,7 @@ def notes(standing: Standing) -> list[str]:
             f"end of an epoch was at {bound} {figure(standing.plan.target)}; "
             "ranked by steps, since seconds depend on the load of the machine"
         )
-    if not standing.is_whole and standing.placings:
+    if standing.placings and len(standing.seeds) < len(standing.plan.seeds):
         lines.append(
             f"the race is not finished: {len(standing.seeds)} of {len(standing.plan.seeds)} seeds are included"
         )
@@ -254,7 +275,11 @@ def standing_records(standing: Standing, results: Sequence[CellResult]) -> Itera
         "step": standing.step,
         "target": standing.target,
         "reference": None if standing.reference is None else plan.entrants[standing.reference].label,
-        "winner": standing.placings[0].label if standing.placings else None,
+        "leader": standing.placings[0].label if standing.placings else None,
+        "winner": standing.placings[0].label if standing.placings and standing.is_whole else None,
+        "unfinished": [
+            {"label": plan.entrants[index].label, "seeds_done": done} for index, done in standing.unfinished.items()
+        ],
         "lead": plain(standing.lead),
         "verdict": " ".join(summary(standing)),
         "warnings": list(standing.warnings),

@@ -161,6 +161,8 @@ class Standing:
         objective: what decides the race.
         seeds: the seeds that all ranked entrants have finished.
         unranked: the others, in the order of the plan.
+        unfinished: how many seeds are done, by entrant, of each that is in the race with fewer than all; some are
+            ranked, by the seeds that they share with the others.
         warnings: reasons why the comparison is not fair.
         epoch: the epoch of the compared values, the last that all ranked entrants have finished.
         step: the step of the compared values.
@@ -176,6 +178,7 @@ class Standing:
     objective: Objective
     seeds: tuple[int, ...]
     unranked: tuple[Unranked, ...]
+    unfinished: Mapping[int, int]
     warnings: tuple[str, ...]
     epoch: int = 0
     step: int = 0
@@ -188,8 +191,8 @@ class Standing:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all seeds are included."""
-        return len(self.seeds) == len(self.plan.seeds)
+        """Whether the order is final: every entrant that is still in the race is ranked, with all seeds."""
+        return not self.unfinished and len(self.seeds) == len(self.plan.seeds)
 
     @property
     def metric(self) -> str:
@@ -222,20 +225,22 @@ def rank(plan: RacePlan, results: Sequence[CellResult]) -> Standing:
         plan = replace(plan, target=None)
     unranked = {index: found for index in range(len(plan.entrants)) if (found := reason_unranked(plan, index, results))}
     in_race = [index for index in range(len(plan.entrants)) if index not in unranked]
-    seeds = tuple(
-        seed for seed in plan.seeds if in_race and all(by_cell[Cell(index, seed)].is_done for index in in_race)
-    )
-    if not seeds:
-        unranked |= {index: unfinished(plan, index, results) for index in in_race}
-        in_race = []
+    done = {index: [seed for seed in plan.seeds if by_cell[Cell(index, seed)].is_done] for index in in_race}
+    ranked_entrants, seeds = _comparable(done, plan.seeds)
+    unranked |= {index: unfinished(plan, index, results) for index in in_race if index not in ranked_entrants}
     others = tuple(unranked[index] for index in sorted(unranked))
     standing = Standing(
-        plan, objective, seeds, others, (*target_warnings, *start_warnings(results), *change_warnings(plan, results))
+        plan,
+        objective,
+        seeds,
+        others,
+        {index: len(each) for index, each in done.items() if len(each) < len(plan.seeds)},
+        (*target_warnings, *start_warnings(results), *change_warnings(plan, results)),
     )
-    if not in_race:
+    if not ranked_entrants:
         return standing
-    ranked = {index: [by_cell[Cell(index, seed)] for seed in seeds] for index in in_race}
-    any_run = ranked[in_race[0]][0]
+    ranked = {index: [by_cell[Cell(index, seed)] for seed in seeds] for index in ranked_entrants}
+    any_run = ranked[ranked_entrants[0]][0]
     epoch = min(max(result.tests) for runs in ranked.values() for result in runs)
     target = plan.target if plan.target is not None else default_target(list(ranked.values()), objective)
     data, samples, device = (CIRCUMSTANCES[name](any_run.run_state) for name in ("data", "samples", "computed on"))
@@ -253,10 +258,26 @@ def rank(plan: RacePlan, results: Sequence[CellResult]) -> Standing:
     return replace(standing, lead=standing.difference(*placings[:2])) if len(placings) > 1 else standing
 
 
+def _comparable(done: Mapping[int, Sequence[int]], seeds: Sequence[int]) -> tuple[list[int], tuple[int, ...]]:
+    """Return the entrants that can be compared, and the seeds that they all have done.
+
+    They are all in the race as soon as they share a seed; before that, those with all seeds done.
+
+    Args:
+        done: the seeds that each entrant in the race has done.
+        seeds: all seeds of the race.
+    """
+    shared = tuple(seed for seed in seeds if done and all(seed in each for each in done.values()))
+    if shared:
+        return list(done), shared
+    complete = [index for index, each in done.items() if len(each) == len(seeds)]
+    return complete, tuple(seeds) if complete else ()
+
+
 def mean_tests(standing: Standing, results: Sequence[CellResult]) -> dict[int, dict[int, float]]:
     """Return the metric of each entrant by epoch: the mean of its runs with the compared seeds.
 
-    Before any seed is finished, it is the mean of all its runs that have tests. Epochs that one of the runs has not
+    If no entrant is ranked, it is the mean of all its runs that have tests. Epochs that one of the runs has not
     reached, and means that are not finite, are left out, as are entrants without any.
     """
     by_cell = {result.cell: result for result in results}

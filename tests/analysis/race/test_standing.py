@@ -123,13 +123,56 @@ def test_an_unfinished_race_is_compared_over_the_seeds_that_all_schedules_have()
     assert any("2 of 3 seeds" in line for line in standing_lines(found))
 
 
-def test_nothing_is_ranked_before_one_seed_is_complete() -> None:
-    plan, results = race_with({0: [0.9]})
-    found = rank(plan, results)
+def test_nothing_is_ranked_before_one_seed_or_one_schedule_is_complete() -> None:
+    plan, results = race_with({0: [0.9, 0.8], 1: [0.9]})
+    found = rank(plan, [result for result in results if result.cell != Cell(0, 1)] + [CellResult(Cell(0, 1))])
     assert found.placings == ()
     assert found.target is None
     assert [unranked.why for unranked in found.unranked] == ["unfinished"] * 3
-    assert "no schedule is ranked" in "\n".join(standing_lines(found))
+    assert "no schedule is ranked yet" in "\n".join(standing_lines(found))
+
+
+def test_a_schedule_with_all_seeds_done_has_a_result_beside_one_that_is_not_finished() -> None:
+    plan, results = race_with({0: ENDS[0], 2: ENDS[2]})
+    started = fake_result(plan, 1, [0.99], seed=0, outcome="stopped")
+    results = filled(plan, [*results, started])
+    found = rank(plan, results)
+    assert [(placing.entrant, len(placing.values)) for placing in found.placings] == [(2, 3), (0, 3)]
+    assert (found.seeds, dict(found.unfinished), found.is_whole) == ((0, 1, 2), {1: 0}, False)
+    lines = standing_lines(found)
+    assert f"not ranked: {B}, unfinished at step 50" in lines
+    assert any(line.startswith(f"first so far: {C}, a mean accuracy of 0.9023 after 150 steps") for line in lines)
+    assert f"unfinished: {B} (0 of 3 seeds done); the order may change" in lines
+    assert not any("0 of 0" in line or "3 of 3" in line or line.startswith("first:") for line in lines)
+    assert any(line.startswith("first so far: ") for line in standing_markdown(found))
+    race = list(standing_records(found, results))[-1]
+    assert (race["whole"], race["winner"], race["leader"]) == (False, None, C)
+    assert race["unfinished"] == [{"label": B, "seeds_done": 0}]
+
+
+def test_a_single_schedule_with_a_result_has_no_rival_yet() -> None:
+    plan, results = race_with({0: [0.9]})
+    found = rank(plan, results)
+    assert [(placing.entrant, placing.mean) for placing in found.placings] == [(0, 0.9)]
+    lines = standing_lines(found)
+    assert f"first so far: {A}, accuracy of 0.9000 after 150 steps; no other schedule is ranked yet" in lines
+    assert f"unfinished: {B} (0 of 1 seed done), {C} (0 of 1 seed done); the order may change" in lines
+
+
+def test_a_ranked_schedule_with_a_seed_left_may_still_come_first() -> None:
+    plan, results = race_with({0: ENDS[0], 1: ENDS[1][:2], 2: ENDS[2]})
+    found = rank(plan, results)
+    assert (found.seeds, len(found.placings), dict(found.unfinished)) == ((0, 1), 3, {1: 2})
+    lines = standing_lines(found)
+    assert f"unfinished: {B} (2 of 3 seeds done); the order may change" in lines
+    assert list(standing_records(found, results))[-1]["winner"] is None
+
+
+def test_a_race_without_a_result_is_over_when_every_schedule_has_failed() -> None:
+    plan = fake_plan(A, B, epochs=3)
+    results = filled(plan, [fake_result(plan, index, [0.5], outcome="failed") for index in (0, 1)])
+    lines = standing_lines(rank(plan, results))
+    assert "no schedule is ranked: each was stopped, diverged or failed" in lines
 
 
 def test_the_default_target_is_reached_by_every_run() -> None:
