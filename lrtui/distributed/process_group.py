@@ -117,7 +117,9 @@ class ProcessGroup:
             values: of the same shape in all processes, on the device of the run.
         """
         if self.world_size > 1:
-            dist.all_reduce(values)
+            # on the CPU DistributedDataParallel has the default group to itself: when it sends gradients, within a
+            # backward pass, can differ between processes
+            dist.all_reduce(values, group=self._control if values.device.type == "cpu" else None)
         return values
 
     def max(self, values: torch.Tensor) -> torch.Tensor:

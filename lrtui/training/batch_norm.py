@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from lrtui.distributed.process_group import ALONE, ProcessGroup
+from lrtui.distributed.process_group import ProcessGroup
 from lrtui.run.errors import UsageError
 from lrtui.training.batches import Batches, sample_count
 
@@ -48,50 +48,45 @@ def values_per_sample(model: torch.nn.Module) -> Iterator[dict[str, int]]:
             hook.remove()
 
 
-OWN_STATISTICS = (
-    "BatchNorm: on a CPU each process normalizes by its own share of a batch, so that the results are those of a run "
-    "with smaller batches; on CUDA it uses the statistics of the whole batch"
-)
+def share_batch_norm(model: torch.nn.Module, device: torch.device) -> None:
+    """Let PyTorch's BatchNorm modules use PyTorch's functions for the statistics of a batch that processes share.
 
-
-def share_batch_norm(model: torch.nn.Module, device: torch.device) -> torch.nn.Module:
-    """Return the model with the BatchNorm that processes which share each batch can use.
-
-    On CUDA the statistics are those of the whole batch. PyTorch has no such BatchNorm for the CPU: there, each process
-    normalizes by its own samples, and the running statistics are rank 0's.
+    These are for CUDA; elsewhere, and for BatchNorm of other classes, `whole_batch` does the same more slowly. Each
+    module gets a class with the same state.
     """
-    if device.type != "cuda":
-        return model
-    shared: torch.nn.Module = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
-    return shared
+    for module in model.modules() if device.type == "cuda" else ():
+        if type(module) in (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d, torch.nn.BatchNorm3d):
+            module.__class__ = torch.nn.SyncBatchNorm
+            # None stands for all processes
+            setattr(module, "process_group", None)  # noqa: B010 - no attribute of a Module
+
+
+def uses_batch_statistics(model: torch.nn.Module) -> bool:
+    """Return whether a BatchNorm of the model, in its present mode, normalizes by the batch that it gets."""
+    modules = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    return any(module.training or module.running_mean is None for module in modules)
 
 
 def batch_norm_warnings(model: torch.nn.Module, group: ProcessGroup) -> Iterator[str]:
-    """Yield the warning of statistics that are not those of the whole batch."""
-    kinds = {type(module) for module in model.modules() if isinstance(module, _BatchNorm)}
-    if group.world_size > 1 and kinds - {torch.nn.SyncBatchNorm}:
-        yield OWN_STATISTICS
+    """Yield the warning of statistics that are not those of the whole batch: of classes that compute their own."""
+    for kind in dict.fromkeys(type(module) for module in model.modules() if isinstance(module, _BatchNorm)):
+        forward: Any = kind.forward
+        calls = getattr(getattr(forward, "__code__", None), "co_names", ())
+        is_pytorchs = kind.__module__.startswith("torch.")
+        if group.world_size > 1 and not is_pytorchs and not {"batch_norm", "super"}.intersection(calls):
+            yield (
+                f"{kind.__name__} has a forward of its own, without torch.nn.functional.batch_norm: each process "
+                "normalizes by its own share of a batch, so that the results are those of a run with smaller batches"
+            )
 
 
-def average_statistics(model: torch.nn.Module, group: ProcessGroup) -> None:
-    """Replace the running statistics of each BatchNorm by their means over the processes."""
-    for module in model.modules():
-        if group.world_size > 1 and isinstance(module, _BatchNorm):
-            for statistics in (module.running_mean, module.running_var):
-                if statistics is not None:
-                    group.sum(statistics).div_(group.world_size)
-
-
-def check_smallest_batch(
-    train: Batches, values: Mapping[str, int], most_batches: int | None = None, group: ProcessGroup = ALONE
-) -> None:
+def check_smallest_batch(train: Batches, values: Mapping[str, int], most_batches: int | None = None) -> None:
     """Check that no training batch gives a BatchNorm a single value per channel.
 
     Args:
         train: the training data.
         values: what `values_per_sample` yields.
         most_batches: batches of the whole run; None if each epoch has all of them.
-        group: the processes that share each batch.
 
     Raises:
         UsageError: names the batch, the module, and what to change.
@@ -111,11 +106,7 @@ def check_smallest_batch(
             remedies = ["drop_last = True in the task", *remedies, f"--train-samples {whole}"]
     else:
         which = f"training batch {number:,}"
-    has_one = "has one sample"
-    if group.world_size > 1:
-        has_one = f"gives one of {group.world_size} processes one sample"
-        remedies.append("--nproc 1")
     raise UsageError(
-        f"{which} {has_one}: the BatchNorm {name!r} would get one value per channel and can't compute a variance; "
+        f"{which} has one sample: the BatchNorm {name!r} would get one value per channel and can't compute a variance; "
         f"use {', '.join(remedies[:-1])}{' or ' if len(remedies) > 1 else ''}{remedies[-1]}"
     )

@@ -78,24 +78,20 @@ class Batches(Protocol):
         ...
 
     def first_of_one_sample(self) -> int | None:
-        """Return the number, from 0, of the first batch of a pass that has one sample; None if there is none known.
-
-        Where processes share each batch, it is the first one of which some process gets at most one sample.
-        """
+        """Return the number, from 0, of the first batch of a pass that has one sample; None if there is none known."""
         ...
 
 
-def first_of_one_sample(samples: int, size: int, processes: int = 1) -> int | None:
-    """Return the number of the first batch of which a process gets at most one sample; None if there is none.
+def first_of_one_sample(samples: int, size: int) -> int | None:
+    """Return the number of the first batch that has one sample; None if there is none.
 
     Args:
         samples: samples of a pass.
         size: batch size.
-        processes: how many share each batch.
     """
-    if size < 2 * processes:
+    if size == 1:
         return 0
-    return samples // size if 0 < samples % size < 2 * processes else None
+    return samples // size if samples % size == 1 else None
 
 
 def to_device(value: Any, device: torch.device) -> Any:

@@ -10,10 +10,12 @@ from itertools import islice
 from typing import TypeVar
 
 import torch
+from torch.nn.parameter import is_lazy
 
 from lrtui.distributed.process_group import ALONE, ProcessGroup
 from lrtui.run.errors import TaskError
 from lrtui.tasks.task import Say
+from lrtui.training.batch_norm import uses_batch_statistics
 from lrtui.training.batches import Batches, to_device
 from lrtui.training.device import precision_context
 from lrtui.training.gradient_exchange import broadcast_buffers
@@ -22,6 +24,7 @@ from lrtui.training.random_state import random_state_restored
 from lrtui.training.sharding import is_sharded
 from lrtui.training.share import share_of
 from lrtui.training.user_task import UserTask
+from lrtui.training.whole_batch import whole_batch
 from lrtui.training.whole_set_metrics import MetricError
 
 SECONDS_BETWEEN_NOTICES = 2.0
@@ -67,14 +70,17 @@ def evaluate(
         # no_grad, not inference_mode: tensors that a model caches here must be usable in training as well
         with _in_evaluation_mode(model), random_state_restored(device, data.generators), torch.no_grad():
             whole_set.start(device, group)
+            # each process has a part of the model, or of the values that its BatchNorms normalize by
+            all_run = is_sharded(model) or uses_batch_statistics(model)
             for number, batch in enumerate(data.in_order()):
                 if number == most_batches:
                     break
                 between_batches()
                 share, result = share_of(batch), None
-                # processes that have parts of the model all run it
-                if share.samples or is_sharded(model):
-                    with precision_context(device, precision):
+                if share.samples or all_run:
+                    # if each of them has a sample, all processes run the model, which may sum over them
+                    together = group if all_run or share.of >= group.world_size else ALONE
+                    with whole_batch(share, together), precision_context(device, precision):
                         result = task.test_step(model, to_device(share.batch, device))
                 if result is not None and share.samples:
                     sums.add("loss", result.loss, share.samples)
@@ -120,7 +126,12 @@ def try_test(
 
 
 def try_training_batch(
-    task: UserTask, model: torch.nn.Module, train: Batches, device: torch.device, precision: str
+    task: UserTask,
+    model: torch.nn.Module,
+    train: Batches,
+    device: torch.device,
+    precision: str,
+    group: ProcessGroup = ALONE,
 ) -> None:
     """Compute the loss of one training batch, for a task without test data, so that a mistake shows at once.
 
@@ -131,8 +142,9 @@ def try_training_batch(
     # gradients are enabled, as a loss may need some of its own
     with _in_evaluation_mode(model), random_state_restored(device, train.generators), torch.enable_grad():
         for batch in islice(train.in_order(), 1):
-            with precision_context(device, precision):
-                task.training_step(model, to_device(share_of(batch).batch, device))
+            share = share_of(batch)
+            with whole_batch(share, group), precision_context(device, precision):
+                task.training_step(model, to_device(share.batch, device))
 
 
 @contextmanager
@@ -144,7 +156,7 @@ def _in_evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
     """
     modes = [(module, module.training) for module in model.modules()]
     # BatchNorm changes its buffers without counting up their versions
-    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
+    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers() if not is_lazy(buffer)]
     model.eval()
     try:
         yield

@@ -57,7 +57,7 @@ class LoadedBatches:
         self.parts = parts_of(loader)
         self.made_by = f"{method.__name__}()" if is_tasks_own else ""
         self.goes_on = goes_on
-        self._last_samples, self._processes = last_samples, group.world_size
+        self._last_samples = last_samples
         self._loader, self._method, self._say = loader, method, say
         self._shared = SharedLoader(loader, group, f"{method.__name__}()") if group.world_size > 1 else None
         self._stream: Iterator[Any] | None = None
@@ -132,21 +132,21 @@ class LoadedBatches:
         yield from islice(self._read(), self._length)
 
     def first_of_one_sample(self) -> int | None:
-        """Return the number of the first batch of which a process gets one sample, if the loader's type shows it."""
+        """Return the number of the first batch that has one sample, if the loader's type shows it."""
         first: int | None = None
-        if self._last_samples is not None and self._last_samples < 2 * self._processes:
+        if self._last_samples == 1:
             first = self._length - 1
         listed: Any = self._loader
         if isinstance(listed, DataLoader) and listed.batch_size is None and listed.batch_sampler is None:
             listed = listed.dataset
         if isinstance(listed, (list, tuple)):
-            first = next((i for i, batch in enumerate(listed) if sample_count(batch) < 2 * self._processes), None)
+            first = next((i for i, batch in enumerate(listed) if sample_count(batch) == 1), None)
         # a subclass may make other batches
         elif isinstance(self._loader, DataLoader) and type(self._loader.batch_sampler) is BatchSampler:
             batches = self._loader.batch_sampler
             size = batches.batch_size
-            if isinstance(batches.sampler, Sized) and not (batches.drop_last and size >= 2 * self._processes):
-                first = first_of_one_sample(len(batches.sampler), size, self._processes)
+            if isinstance(batches.sampler, Sized) and not (batches.drop_last and size > 1):
+                first = first_of_one_sample(len(batches.sampler), size)
         return first if first is not None and first < self._length else None
 
     def _read(self) -> Iterator[Any]:

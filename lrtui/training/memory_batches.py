@@ -89,8 +89,8 @@ class MemoryBatches:
         return picked
 
     def first_of_one_sample(self) -> int | None:
-        """Return the number of the first batch of which a process gets one sample."""
-        return first_of_one_sample(self._used, self._size, self._group.world_size)
+        """Return the number of the first batch that has one sample."""
+        return first_of_one_sample(self._used, self._size)
 
 
 def _moved(start: int, rows: slice) -> slice:

@@ -6,7 +6,6 @@ import torch
 
 from lrtui.run.errors import UsageError
 from lrtui.schedules.optimizer_build import parts_of
-from lrtui.tasks.dropout import of_whole_batch
 from lrtui.training.batches import Batch, to_device
 from lrtui.training.closure import Closure, closure_use, explained_step_error
 from lrtui.training.device import gradient_scaler, precision_context
@@ -16,6 +15,7 @@ from lrtui.training.run_setup import RunSetup
 from lrtui.training.share import Share, share_of
 from lrtui.training.shared_values import SharedValues
 from lrtui.training.step_result import Values, mean_values
+from lrtui.training.whole_batch import whole_batch
 
 
 class OptimizerStep:
@@ -54,7 +54,7 @@ class OptimizerStep:
         losses, values = [], []
         for number, share in enumerate(shares, start=1):
             on_device = to_device(share.batch, setup.device)
-            with of_whole_batch(share.rows, share.of):
+            with whole_batch(share, self._group):
                 with precision_context(setup.device, setup.spec.precision):
                     result = self._gradients.training_step(on_device, is_last=number == len(shares))
                 weight = share.samples / total if total else 1.0
@@ -78,7 +78,7 @@ class OptimizerStep:
         setup, weight = self._setup, share.samples / share.of if share.of else 1.0
         broadcast_buffers(setup.model, self._group)
         with (
-            of_whole_batch(share.rows, share.of),
+            whole_batch(share, self._group, loss_weight=weight),
             self._gradients.after_each_backward(weight),
             precision_context(setup.device, setup.spec.precision),
         ):

@@ -147,7 +147,7 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None, group: ProcessGrou
     user_task.move_modules(device)
     if group.world_size > 1:
         share_dropout(model)
-        model = share_batch_norm(model, device)
+        share_batch_norm(model, device)
         if spec.parallel == "fsdp2":
             check_shardable(spec, user_task, schedule)
             shard(model, device, group)
@@ -158,10 +158,10 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None, group: ProcessGrou
             first_results = try_test(user_task, model, test, device, spec.precision, say, group)
         else:
             first_results = {}
-            try_training_batch(user_task, model, train, device, spec.precision)
+            try_training_batch(user_task, model, train, device, spec.precision, group)
     if test is not None and (gathered := user_task.whole_set_metrics.describe(int(data["test"]))):
         say(gathered)
-    check_smallest_batch(train, values, most_batches, group)
+    check_smallest_batch(train, values, most_batches)
     was_trained = model in TRAINED_MODELS
     metric_names = tuple(first_results)
     objective = user_task.objective(metric_names) if metric_names else None

@@ -11,12 +11,12 @@ from torch.optim.swa_utils import AveragedModel, update_bn
 from lrtui.distributed.process_group import ALONE, ProcessGroup
 from lrtui.run.errors import TaskError, describe_exception
 from lrtui.schedules.schedule import Schedule
-from lrtui.training.batch_norm import average_statistics
 from lrtui.training.batches import Batches, to_device
 from lrtui.training.device import precision_context
 from lrtui.training.random_state import random_state_restored
-from lrtui.training.share import share_of
+from lrtui.training.share import Share, share_of
 from lrtui.training.user_task import UserTask
+from lrtui.training.whole_batch import whole_batch
 
 
 class WeightAveraging:
@@ -105,25 +105,27 @@ class WeightAveraging:
             return
         precision = precision_context(self._device, self._precision)
         with random_state_restored(self._device, self._data.generators), precision:
-            update_bn(self._batches(between_batches), _OnBatches(self.averaged_model.module, self._task))
-        average_statistics(self.averaged_model, self._group)
+            update_bn(self._shares(between_batches), _OnShares(self.averaged_model.module, self._run_model))
 
-    def _batches(self, between_batches: Callable[[], None]) -> Iterator[tuple[Any]]:
+    def _shares(self, between_batches: Callable[[], None]) -> Iterator[Share]:
         for batch in self._data.in_order():
             between_batches()
-            # update_bn uses the first entry of a tuple, so batches that are tuples need another tuple around them
-            yield (to_device(share_of(batch).batch, self._device),)
+            yield share_of(batch)
+
+    def _run_model(self, model: torch.nn.Module, share: Share) -> None:
+        with whole_batch(share, self._group):
+            self._task.run_model(model, to_device(share.batch, self._device))
 
 
-class _OnBatches(torch.nn.Module):
-    """A model that is called with a whole batch."""
+class _OnShares(torch.nn.Module):
+    """A model that is called with a share of a batch, which `update_bn` passes on as it is."""
 
-    def __init__(self, model: torch.nn.Module, task: UserTask) -> None:
+    def __init__(self, model: torch.nn.Module, run: Callable[[torch.nn.Module, Share], None]) -> None:
         super().__init__()
-        self.model, self._task = model, task
+        self.model, self._run = model, run
 
-    def forward(self, batch: Any) -> None:
-        self._task.run_model(self.model, batch)
+    def forward(self, share: Share) -> None:
+        self._run(self.model, share)
 
 
 def check_averageable(model: torch.nn.Module, schedule: Schedule) -> None:

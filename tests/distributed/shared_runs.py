@@ -31,6 +31,7 @@ class Trained:
     step_metrics: list[dict[str, float]]
     tests: list[dict[str, float]]
     weights: torch.Tensor
+    buffers: torch.Tensor
     notices: list[str]
 
 
@@ -72,6 +73,7 @@ def train_task(
     tests = [event for event in events if isinstance(event, EvalDone)]
     finished = next(event for event in events if isinstance(event, RunFinished))
     weights = [whole(parameter).detach().flatten() for model in models for parameter in model.parameters()]
+    buffers = [buffer.flatten() for model in models for buffer in model.buffers()]
     return Trained(
         finished.outcome,
         finished.error or "",
@@ -80,6 +82,7 @@ def train_task(
         [dict(step.metrics) for step in steps],
         [{"loss": test.loss, "accuracy": test.accuracy, **test.metrics} for test in tests],
         torch.cat(weights) if weights else torch.zeros(0),
+        torch.cat(buffers) if buffers else torch.zeros(0),
         [event.text for event in events if isinstance(event, Notice)],
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 
+import batch_norm_tasks
 import pytest
 import shared_tasks
 import torch
@@ -50,6 +51,7 @@ def assert_equals_one_process(processes, world_size, make_task, *arguments, tole
         for test, expected in zip(found.tests, alone.tests, strict=True):
             assert test == pytest.approx(expected, abs=tolerance)
         torch.testing.assert_close(found.weights, alone.weights, atol=10 * tolerance, rtol=0)
+        torch.testing.assert_close(found.buffers, alone.buffers, atol=10 * tolerance, rtol=tolerance)
     # what a schedule follows is the same to the last digit
     assert all(found.tests == ranks[0].tests and found.losses == ranks[0].losses for found in ranks)
     return alone
@@ -64,11 +66,7 @@ def assert_fails(processes, make_task, settings, text):
 
 
 @pytest.mark.parametrize("world_size", [2, 3])
-@pytest.mark.parametrize(
-    "task",
-    [task for task in shared_tasks.ALL if task is not shared_tasks.WithBatchNorm],
-    ids=lambda task: task.__name__,
-)
+@pytest.mark.parametrize("task", shared_tasks.ALL, ids=lambda task: task.__name__)
 def test_a_run_of_several_processes_equals_that_of_one(processes, world_size, task):
     # an area under a curve changes with the order of outputs that differ in their last digit
     tolerance = 1e-3 if task is shared_tasks.WholeSet else 1e-5
@@ -97,20 +95,50 @@ def test_in_bfloat16_all_processes_agree(processes):
     assert torch.equal(first.weights, second.weights)
 
 
-@pytest.mark.parametrize("schedule", ["ConstantLR(factor=1.0)", "SWALR(swa_lr=0.005)"])
-def test_batch_norm_has_the_statistics_of_each_share_and_a_warning(processes, schedule):
-    settings = {**SETTINGS, "schedule": schedule, "batch_size": 20, "train_samples": 40}
+@pytest.mark.parametrize(
+    ("task", "model", "settings"),
+    [
+        ("Normed", "Flat", {"schedule": "SWALR(swa_lr=0.005)", "epochs": 3}),
+        ("Normed", "Lazy", {"train_samples": 42}),
+        ("Normed", "Cumulative", {"accumulate": 2, "clip_grad_norm": 0.1}),
+        ("Normed", "WithoutRunningStatistics", {}),
+        ("Normed", "OwnClass", {}),
+        ("Normed", "Images", {}),
+        ("Normed", "Volumes", {}),
+        ("Normed", "Mixed", {}),
+        ("Normed", "Recomputed", {}),
+        ("Normed", "Images", {"parallel": "fsdp2"}),
+        ("SmallBatches", "Mixed", {}),
+        ("SmallBatches", "Flat", {"parallel": "fsdp2"}),
+        ("TwoOptimizers", "Flat", {}),
+        ("Penalized", "Flat", {}),
+    ],
+)
+def test_batch_norm_normalizes_by_the_whole_batch(processes, task, model, settings):
+    make_task, model = getattr(batch_norm_tasks, task), getattr(batch_norm_tasks, model)
+    alone = assert_equals_one_process(processes, 3, make_task, model, tolerance=1e-9, **settings)
+    assert not any("normalizes" in text for text in alone.notices)
+
+
+def test_batch_norm_in_bfloat16_is_that_of_the_whole_batch(processes):
+    settings = {**SETTINGS, "precision": "bf16"}
     alone = train_alone(shared_tasks.WithBatchNorm, (), settings)
     first, second = processes[2].call(train_task, shared_tasks.WithBatchNorm, (), settings)
-    assert any("each process normalizes by its own share" in text for text in first.notices)
     assert (first.losses, first.tests) == (second.losses, second.tests)
-    assert first.losses == pytest.approx(alone.losses, rel=0.2)
-    assert first.tests[-1]["loss"] == pytest.approx(alone.tests[-1]["loss"], rel=0.2)
+    assert torch.equal(first.buffers, second.buffers)
+    assert first.losses == pytest.approx(alone.losses, abs=0.01)
 
 
-def test_a_share_of_one_sample_is_refused_with_batch_norm(processes):
-    settings = {**SETTINGS, "batch_size": 20, "train_samples": 43}
-    text = "the last of the 3 training batches gives one of 2 processes one sample"
+def test_batch_norm_with_statistics_of_its_own_gets_a_warning(processes):
+    arguments = (batch_norm_tasks.WithOwnStatistics,)
+    first, second = processes[2].call(train_task, batch_norm_tasks.Normed, arguments, SETTINGS)
+    assert any("OwnStatistics has a forward of its own" in text for text in first.notices)
+    assert first.losses == second.losses
+
+
+def test_a_batch_of_one_sample_is_refused_with_batch_norm(processes):
+    settings = {**SETTINGS, "batch_size": 20, "train_samples": 41}
+    text = "the last of the 3 training batches has one sample"
     assert "--train-samples 40" in assert_fails(processes, shared_tasks.WithBatchNorm, settings, text)
 
 
