@@ -1,4 +1,4 @@
-"""Dropout that draws its random numbers faster on a CPU, and dropout of a batch that several processes share."""
+"""Dropout that draws its random numbers faster on a CPU, and random numbers of a batch that several processes share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn.functional import dropout, pad
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
+class Rows:
     """Which samples of a batch this process computes: those from `start` to `stop`, of `of`."""
 
     start: int
@@ -31,22 +31,21 @@ class _Rows:
         return whole[around[0] : around[0] + len(inputs)]
 
 
-_rows: _Rows | None = None
+_rows: Rows | None = None
 """Of the batch that is being computed; not a context variable, since a GPU's backward passes run in other threads."""
 
 
 @contextmanager
-def of_whole_batch(rows: slice, of: int) -> Iterator[None]:
-    """Let dropout in the block draw the mask of the whole batch and use that of some samples.
+def rows_of_whole_batch(rows: Rows | None) -> Iterator[None]:
+    """Let `ByteDropout` in the block draw the mask of the whole batch and use that of some samples.
 
     So processes that share a batch use the mask that a single one would, and go on with the same random numbers.
 
     Args:
-        rows: the samples of the batch that are computed.
-        of: samples of the whole batch.
+        rows: the samples of the batch that are computed; None for all.
     """
     global _rows
-    outer, _rows = _rows, None if rows.stop - rows.start >= of else _Rows(rows.start, rows.stop, of)
+    outer, _rows = _rows, rows
     try:
         yield
     finally:
@@ -78,7 +77,7 @@ class ByteDropout(nn.Module):
         if not self.training:
             return inputs
         if inputs.device.type != "cpu" or not _is_dense(inputs):
-            return _shared(lambda whole: dropout(whole, self.p), inputs)
+            return dropout(inputs, self.p)
         count = inputs.numel()
         start, of = 0, count
         if (rows := _rows) is not None and rows.fits(inputs):
@@ -97,60 +96,3 @@ class ByteDropout(nn.Module):
 def _is_dense(inputs: torch.Tensor) -> bool:
     """Return whether the elements fill their memory without gaps, in any order."""
     return inputs.is_contiguous() or (inputs.dim() == 4 and inputs.is_contiguous(memory_format=torch.channels_last))
-
-
-def _shared(function: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
-    rows = _rows
-    return function(inputs) if rows is None or not rows.fits(inputs) else rows.of_whole_batch(function, inputs)
-
-
-class _Shared(nn.Module):
-    """A dropout of PyTorch that draws the mask of the whole batch where processes share it."""
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        return _shared(super().forward, inputs) if self.training else super().forward(inputs)
-
-
-class SharedDropout(_Shared, nn.Dropout):
-    """See `share_dropout`."""
-
-
-class SharedDropout1d(_Shared, nn.Dropout1d):
-    """See `share_dropout`."""
-
-
-class SharedDropout2d(_Shared, nn.Dropout2d):
-    """See `share_dropout`."""
-
-
-class SharedDropout3d(_Shared, nn.Dropout3d):
-    """See `share_dropout`."""
-
-
-class SharedAlphaDropout(_Shared, nn.AlphaDropout):
-    """See `share_dropout`."""
-
-
-class SharedFeatureAlphaDropout(_Shared, nn.FeatureAlphaDropout):
-    """See `share_dropout`."""
-
-
-_CLASSES: dict[type[nn.Module], type[nn.Module]] = {
-    nn.Dropout: SharedDropout,
-    nn.Dropout1d: SharedDropout1d,
-    nn.Dropout2d: SharedDropout2d,
-    nn.Dropout3d: SharedDropout3d,
-    nn.AlphaDropout: SharedAlphaDropout,
-    nn.FeatureAlphaDropout: SharedFeatureAlphaDropout,
-}
-
-
-def share_dropout(model: nn.Module) -> None:
-    """Let PyTorch's dropout modules draw the mask of the whole batch where several processes share it.
-
-    Each gets a subclass of its class, so that copies of the model and its state stay the same. Dropout that the model
-    calls as a function draws numbers for the samples that it is given.
-    """
-    for module in model.modules():
-        if type(module) in _CLASSES:
-            module.__class__ = _CLASSES[type(module)]

@@ -20,7 +20,6 @@ from lrtui.schedules.optimizer_build import check_flags
 from lrtui.schedules.schedule import Schedule, check_trainable
 from lrtui.schedules.script import ScriptLine, read_script
 from lrtui.schedules.simulate import simulate
-from lrtui.tasks.dropout import share_dropout
 from lrtui.tasks.registry import find_task, steps_per_epoch
 from lrtui.tasks.task import DataRequest, Say, Task
 from lrtui.text.format import sample_counts
@@ -146,7 +145,6 @@ def set_up(spec: RunSpec, say: Say, task: Task | None = None, group: ProcessGrou
         model = user_task.model().to(device)
     user_task.move_modules(device)
     if group.world_size > 1:
-        share_dropout(model)
         share_batch_norm(model, device)
         if spec.parallel == "fsdp2":
             check_shardable(spec, user_task, schedule)

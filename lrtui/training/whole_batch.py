@@ -12,14 +12,15 @@ from torch.nn.functional import batch_norm
 from torch.overrides import TorchFunctionMode
 
 from lrtui.distributed.process_group import ProcessGroup
-from lrtui.tasks.dropout import of_whole_batch
+from lrtui.tasks.dropout import Rows, rows_of_whole_batch
 from lrtui.training.batch_norm import FAILURE
 from lrtui.training.share import Share
+from lrtui.training.shared_draws import DRAWS, SharedDraws
 
 
 @contextmanager
 def whole_batch(share: Share, group: ProcessGroup, *, loss_weight: float = 1.0) -> Iterator[None]:
-    """Let BatchNorm and dropout in the block treat a share of a batch as one process would treat it in the batch.
+    """Let BatchNorm and random numbers in the block be those that a single process has for these samples of the batch.
 
     All processes of the group enter the block, with their shares of the same batch, and call their BatchNorms in the
     same order.
@@ -30,7 +31,10 @@ def whole_batch(share: Share, group: ProcessGroup, *, loss_weight: float = 1.0) 
     if group.world_size == 1:
         yield
         return
-    with of_whole_batch(share.rows, share.of), _WholeBatch(group, share.samples > 0, loss_weight):
+    start, stop = share.rows.start, share.rows.stop
+    rows = None if stop - start >= share.of else Rows(start, stop, share.of)
+    draws = None if rows is None else SharedDraws(rows, group.rank)
+    with rows_of_whole_batch(rows), _WholeBatch(group, share.samples > 0, loss_weight, draws):
         yield
 
 
@@ -39,18 +43,24 @@ class _WholeBatch(TorchFunctionMode):
 
     Args:
         counts: whether the samples of this process count.
+        draws: None if this process has all samples.
     """
 
-    def __init__(self, group: ProcessGroup, counts: bool, loss_weight: float) -> None:
+    def __init__(self, group: ProcessGroup, counts: bool, loss_weight: float, draws: SharedDraws | None) -> None:
         super().__init__()
-        self._group, self._counts, self._loss_weight = group, counts, loss_weight
+        self._group, self._counts, self._loss_weight, self._draws = group, counts, loss_weight, draws
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if function is batch_norm and (kwargs or {}).get("training"):
+        kwargs = kwargs or {}
+        if function is batch_norm and kwargs.get("training"):
             return self._batch_norm(*args, **kwargs)
         if function is torch.Tensor.backward and args[0].requires_grad:
             return self._backward(*args, **kwargs)
-        return function(*args, **(kwargs or {}))
+        if self._draws is not None and function in DRAWS:
+            drawn = self._draws.call(function, args, kwargs)
+            if drawn is not None:
+                return drawn
+        return function(*args, **kwargs)
 
     def _backward(self, loss: torch.Tensor, gradient: torch.Tensor | None, **options: Any) -> None:
         """Do what `loss.backward()` does, with the replacements: activations may be computed again within it."""

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, dropout, scaled_dot_product_attention
+from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, IterableDataset, TensorDataset
 
 SAMPLES, TESTED = 47, 101
@@ -346,9 +347,52 @@ class Droppers(nn.Module):
         return self.last(hidden)
 
 
+class Functions(InMemory):
+    """A model that draws random numbers in functions, once again where activations are computed again."""
+
+    def model(self) -> nn.Module:
+        return Drawing()
+
+
+class Drawing(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(6, 8), nn.Linear(8, 2)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        hidden = checkpoint(self.drop, self.first(inputs), use_reentrant=False)
+        if torch.rand(1) < 0.5:
+            hidden = hidden * 2.0
+        paths = hidden.new_empty(len(hidden), 1).bernoulli_(0.8) / 0.8
+        noise = torch.randn_like(hidden) * torch.rand(len(hidden), 1) + torch.randint(0, 2, (len(hidden), 8))
+        return self.last((hidden + 0.1 * noise) * paths)
+
+    def drop(self, hidden: torch.Tensor) -> torch.Tensor:
+        hidden = dropout(hidden, 0.3, self.training)
+        # several rows for each sample
+        return dropout(hidden.reshape(-1, 2), 0.2, self.training).view_as(hidden)
+
+
+class Attention(InMemory):
+    """A step that returns which values the dropout within a layer has left."""
+
+    def model(self) -> nn.Module:
+        return nn.Linear(6, 2)
+
+    def step(self, model: nn.Module, batch: Any) -> Any:
+        ones = torch.ones(len(batch[0]), 1, 8, 8)
+        left = scaled_dot_product_attention(ones, ones, ones, dropout_p=0.5) + scaled_dot_product_attention(*[ones] * 3)
+        Attention.seen.append(tuple(left[0, 0, :, 0].tolist()))
+        return cross_entropy(model(batch[0]), batch[1]), {"next": torch.rand(())}
+
+    test_step = None
+    metrics = None
+    seen: list[tuple[float, ...]] = []
+
+
 ALL = [
     InMemory, AsDataset, OwnLoader, AsStream, OwnReader, OwnBatchSampler, OwnStep, Manual, LossFromModel, Lbfgs,
-    WholeSet, WithBatchNorm, Dropouts,
+    WholeSet, WithBatchNorm, Dropouts, Functions,
 ]  # fmt: skip
 
 

@@ -120,6 +120,22 @@ def test_batch_norm_normalizes_by_the_whole_batch(processes, task, model, settin
     assert not any("normalizes" in text for text in alone.notices)
 
 
+def test_dropout_within_a_layer_is_drawn_apart_and_leaves_the_generators_alike(processes):
+    settings = {**SETTINGS, "batch_size": 9}
+    (first, states), (second, other_states) = processes[2].call(train_attention, settings)
+    assert len(set(first)) > 1
+    assert set(first).isdisjoint(second)
+    # uneven shares, after which the next number is the same
+    assert states == other_states
+
+
+def train_attention(group, settings):
+    shared_tasks.Attention.seen.clear()
+    trained = train_task(group, shared_tasks.Attention, (), settings)
+    assert trained.outcome == "done", trained.error
+    return shared_tasks.Attention.seen, torch.get_rng_state().tolist()
+
+
 def test_batch_norm_in_bfloat16_is_that_of_the_whole_batch(processes):
     settings = {**SETTINGS, "precision": "bf16"}
     alone = train_alone(shared_tasks.WithBatchNorm, (), settings)
