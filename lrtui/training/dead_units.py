@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from lrtui.run.events import DeadLayer
-from lrtui.training.sharding import is_part, whole
+from lrtui.training.fsdp import is_part, whole
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 """Layers whose weight has one row per unit: an output of a linear layer, a channel of a convolution."""

@@ -16,13 +16,13 @@ from lrtui.distributed.process_group import ALONE, ProcessGroup
 from lrtui.run.errors import TaskError
 from lrtui.tasks.task import Say
 from lrtui.training.batch_norm import uses_batch_statistics
+from lrtui.training.batch_share import share_of
 from lrtui.training.batches import Batches, to_device
 from lrtui.training.device import precision_context
+from lrtui.training.fsdp import is_sharded
 from lrtui.training.gradient_exchange import broadcast_buffers
 from lrtui.training.metric_sums import MetricSums
 from lrtui.training.random_state import random_state_restored
-from lrtui.training.sharding import is_sharded
-from lrtui.training.share import share_of
 from lrtui.training.user_task import UserTask
 from lrtui.training.whole_batch import whole_batch
 from lrtui.training.whole_set_metrics import MetricError

@@ -15,7 +15,7 @@ from torch.utils.hooks import RemovableHandle
 
 from lrtui.distributed.process_group import ProcessGroup
 from lrtui.training.batches import Batch
-from lrtui.training.sharding import is_sharded
+from lrtui.training.fsdp import is_sharded
 from lrtui.training.step_result import StepResult
 from lrtui.training.user_task import UserTask
 

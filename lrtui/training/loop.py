@@ -13,6 +13,7 @@ from lrtui.run.errors import UsageError
 from lrtui.run.events import EpochDone, EvalDone, EvaluationStarted, LrSet, RunStarted
 from lrtui.run.inbox import Inbox
 from lrtui.run.range_feed import RangeEnd
+from lrtui.training.batch_share import share_of
 from lrtui.training.batches import Batch
 from lrtui.training.checkpoint.policy import Checkpoints
 from lrtui.training.checkpoint.resume import ResumedRun
@@ -28,7 +29,6 @@ from lrtui.training.pending_commands import PendingCommands
 from lrtui.training.range_test import range_test, why_not_during_a_run
 from lrtui.training.reporter import Reporter
 from lrtui.training.run_setup import RunSetup
-from lrtui.training.share import share_of
 from lrtui.training.task_optimizer import untrained_criteria
 from lrtui.training.user_task import TRAINED_MODELS
 from lrtui.training.weight_averaging import WeightAveraging

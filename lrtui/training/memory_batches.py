@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from lrtui.distributed.process_group import ALONE, ProcessGroup
+from lrtui.training.batch_share import make_share
 from lrtui.training.batches import Batch, first_of_one_sample
-from lrtui.training.share import make_share
 
 
 class MemoryBatches:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from lrtui.schedules.optimizer_build import parts_of
+from lrtui.training.fsdp import divided_optimizer
 from lrtui.training.group_settings import group_settings
-from lrtui.training.sharding import divided_optimizer
 
 
 class OptimizerModes:

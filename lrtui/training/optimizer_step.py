@@ -6,13 +6,13 @@ import torch
 
 from lrtui.run.errors import UsageError
 from lrtui.schedules.optimizer_build import parts_of
+from lrtui.training.batch_share import Share, share_of
 from lrtui.training.batches import Batch, to_device
 from lrtui.training.closure import Closure, closure_use, explained_step_error
 from lrtui.training.device import gradient_scaler, precision_context
 from lrtui.training.gradient_exchange import GradientExchange, broadcast_buffers
 from lrtui.training.manual_step import optimizers_by_name
 from lrtui.training.run_setup import RunSetup
-from lrtui.training.share import Share, share_of
 from lrtui.training.shared_values import SharedValues
 from lrtui.training.step_result import Values, mean_values
 from lrtui.training.whole_batch import whole_batch

@@ -8,10 +8,10 @@ from lrtui.distributed.process_group import ALONE, ProcessGroup
 from lrtui.run.errors import TaskError, UsageError
 from lrtui.run.spec import RunSpec
 from lrtui.tasks.task import Say
+from lrtui.training.batch_share import share_of
 from lrtui.training.batches import Batches
 from lrtui.training.data import read_batches
 from lrtui.training.loader_options import loader_options
-from lrtui.training.share import share_of
 from lrtui.training.user_task import UserTask
 
 

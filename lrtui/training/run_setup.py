@@ -27,6 +27,7 @@ from lrtui.training.batch_norm import batch_norm_warnings, check_smallest_batch,
 from lrtui.training.batches import Batches
 from lrtui.training.device import choose_device
 from lrtui.training.evaluate import try_test, try_training_batch
+from lrtui.training.fsdp import check_shardable, shard
 from lrtui.training.lr_control import LrControl
 from lrtui.training.lr_trial import MAX_CALLS_TRIED
 from lrtui.training.optimizer_setup import set_up_optimizer
@@ -34,7 +35,6 @@ from lrtui.training.process_count import process_warnings
 from lrtui.training.random_state import draw_seed, seed_everything
 from lrtui.training.run_data import read_test_data, read_training_data, samples_in
 from lrtui.training.script_simulation import SimulatedScript
-from lrtui.training.sharding import check_shardable, shard
 from lrtui.training.switch_of_one import for_single_optimizer
 from lrtui.training.task_schedule import schedule_of_run, stored_schedule
 from lrtui.training.user_task import TRAINED_MODELS, UserTask

@@ -19,9 +19,9 @@ from torch.utils.data import (
 
 from lrtui.distributed.process_group import ProcessGroup, packed
 from lrtui.run.errors import LrtuiError, UsageError
+from lrtui.training.batch_share import Share, divide, make_share
 from lrtui.training.batches import Batch
 from lrtui.training.random_state import random_states, set_random_states
-from lrtui.training.share import Share, divide, make_share
 
 _SAMPLERS = (SequentialSampler, RandomSampler, SubsetRandomSampler, WeightedRandomSampler)
 """Samplers that choose the same order in all processes, since their random generators have equal states."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from lrtui.distributed.process_group import ProcessGroup
-from lrtui.training.sharding import whole
+from lrtui.training.fsdp import whole
 from lrtui.training.step_result import Values
 
 

@@ -11,10 +11,10 @@ from torch.optim.swa_utils import AveragedModel, update_bn
 from lrtui.distributed.process_group import ALONE, ProcessGroup
 from lrtui.run.errors import TaskError, describe_exception
 from lrtui.schedules.schedule import Schedule
+from lrtui.training.batch_share import Share, share_of
 from lrtui.training.batches import Batches, to_device
 from lrtui.training.device import precision_context
 from lrtui.training.random_state import random_state_restored
-from lrtui.training.share import Share, share_of
 from lrtui.training.user_task import UserTask
 from lrtui.training.whole_batch import whole_batch
 

@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from lrtui.distributed.process_group import ProcessGroup
 from lrtui.tasks.dropout import Rows, rows_of_whole_batch
 from lrtui.training.batch_norm import FAILURE
-from lrtui.training.share import Share
+from lrtui.training.batch_share import Share
 from lrtui.training.shared_draws import DRAWS, SharedDraws
 
 

@@ -15,8 +15,8 @@ from lrtui.run.inbox import Inbox
 from lrtui.run.spec import RunSpec
 from lrtui.training.checkpoint.files import ResumePoint, saved_files
 from lrtui.training.checkpoint.policy import Checkpoints
+from lrtui.training.fsdp import whole
 from lrtui.training.reporter import Reporter
-from lrtui.training.sharding import whole
 from lrtui.training.train import train
 
 

@@ -13,7 +13,7 @@ from group_processes import RankProcesses
 from shared_runs import train_alone, train_task
 
 from lrtui.distributed.process_group import ALONE, ProcessGroup
-from lrtui.training.share import divide
+from lrtui.training.batch_share import divide
 
 pytestmark = pytest.mark.xdist_group("shared-batches")
 

@@ -15,13 +15,13 @@ from lrtui.schedules.schedule import Schedule
 from lrtui.training.batches import Batch
 from lrtui.training.checkpoint.format import Checkpoint
 from lrtui.training.device import describe_device
+from lrtui.training.fsdp import divided, is_sharded, whole
 from lrtui.training.optimizer_modes import OptimizerModes
 from lrtui.training.pending_commands import PendingCommands
 from lrtui.training.progress import Progress
 from lrtui.training.random_state import RandomStates, random_states, set_random_states, share_random_states
 from lrtui.training.reporter import Reporter
 from lrtui.training.run_setup import RunSetup
-from lrtui.training.sharding import divided, is_sharded, whole
 from lrtui.training.task_state import UnsavedParts, load_state, saved_state
 from lrtui.training.weight_averaging import WeightAveraging, restore_buffers, unsaved_buffers
 
