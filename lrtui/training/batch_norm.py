@@ -1,4 +1,4 @@
-"""Batches that are too small for the model's BatchNorm, which fails on a single value per channel."""
+"""The BatchNorm modules of a model: in several processes, and on batches of one sample, on which they fail."""
 
 from __future__ import annotations
 

@@ -101,6 +101,11 @@ class GradientExchange:
             yield
 
     def _average(self, changed: set[int], weight: float) -> None:
+        """Average the gradients of the parameters that `backward()` has changed in some process.
+
+        Args:
+            changed: numbers of those that it has changed in this one.
+        """
         parameters = self._parameters
         is_changed = torch.zeros(len(parameters), dtype=torch.uint8)
         is_changed[list(changed)] = 1

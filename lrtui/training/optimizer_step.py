@@ -74,7 +74,7 @@ class OptimizerStep:
         return loss, means, total
 
     def _manual(self, share: Share) -> tuple[torch.Tensor, Values, int]:
-        """Let the task compute the gradients and step the optimizers."""
+        """Let the task compute gradients, averaged after each of its `backward()`, and step the optimizers."""
         setup, weight = self._setup, share.samples / share.of if share.of else 1.0
         broadcast_buffers(setup.model, self._group)
         with (
