@@ -32,6 +32,10 @@ REPLACED = "replaced "
 BETTER = "better"
 """Slot of the schedule that the checks propose in place of the next run's."""
 
+MAX_KEPT = 8
+"""Maximum number of runs whose forecasts are kept after they have left the screen: a forecast has a number for each
+step still to come."""
+
 
 @dataclass(frozen=True, slots=True)
 class CurveRequest(ForecastRequest):
@@ -135,6 +139,8 @@ class Forecasts:
         """The lr of the schedule that the finding proposes."""
         self.finding: Finding | None = None
         """The most severe finding on the next run's schedule, if it was checked."""
+        self._recent: dict[int, None] = {}
+        """Numbers of the runs with forecasts, the most recently requested last."""
 
     def request(
         self, spec: RunSpec, batches_per_epoch: int, runs: Mapping[int, RunState], *, checked: bool = False
@@ -152,6 +158,17 @@ class Forecasts:
             before = before_switch(state)
             if before and (request := request_for_run(before)):
                 self._want(f"{REPLACED}{number}", request)
+            self._recent.pop(number, None)
+            self._recent[number] = None
+        for number in list(self._recent)[: max(0, len(self._recent) - max(MAX_KEPT, len(runs)))]:
+            self._forget(number)
+
+    def _forget(self, number: int) -> None:
+        """Drop the forecasts of a run; an answer that is still to come is not taken."""
+        del self._recent[number]
+        for slot in (str(number), f"{REPLACED}{number}"):
+            self._asked.pop(slot, None)
+            self._store_of(slot).pop(number, None)
 
     def take(self, slot: str, answer: CurveResult) -> bool:
         """Store an answer; return whether it answers the latest request of its slot."""
@@ -193,7 +210,19 @@ class Forecasts:
         else:
             # the forecast of a replaced schedule is wrong from now on
             self._store_of(slot).pop(int(slot.removeprefix(REPLACED)), None)
+            if (known := self._known(slot, request)) is not None:
+                self._store_of(slot)[int(slot.removeprefix(REPLACED))] = known
+                return
         self._ask(slot, request)
+
+    def _known(self, slot: str, request: CurveRequest) -> Future | None:
+        """Return the forecast of another run with an equal request, as the runs of a race with several seeds have."""
+        for other, asked in self._asked.items():
+            if other not in (slot, NEXT, BETTER) and asked == request:
+                found = self._store_of(other).get(int(other.removeprefix(REPLACED)))
+                if found is not None:
+                    return found
+        return None
 
 
 class Forecaster:
@@ -220,8 +249,9 @@ class Forecaster:
         self._thread.start()
 
     def ask(self, slot: str, request: CurveRequest) -> None:
-        """Ask for a curve; it replaces an unanswered request in the same slot."""
+        """Ask for a curve; it replaces an unanswered request in the same slot, and is answered before all others."""
         with self._change:
+            self._wanted.pop(slot, None)
             self._wanted[slot] = request
             self._change.notify()
 
@@ -239,8 +269,8 @@ class Forecaster:
                 self._change.wait_for(lambda: self._closed or self._wanted)
                 if self._closed:
                     return
-                slot = next(iter(self._wanted))
-                request = self._wanted.pop(slot)
+                # the latest first: the user may have gone through a list of runs
+                slot, request = self._wanted.popitem()
             answer = compute(request)
             if self._deliver_unless_replaced(slot, answer) and request.checked:
                 self._deliver_unless_replaced(slot, check(answer))

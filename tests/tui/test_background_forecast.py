@@ -10,7 +10,7 @@ from recorded_runs import recorded_run
 
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
-from lrtui.tui.forecast import NEXT, CurveRequest, CurveResult, Forecaster, Forecasts, check, compute
+from lrtui.tui.forecast import MAX_KEPT, NEXT, CurveRequest, CurveResult, Forecaster, Forecasts, check, compute
 
 
 def folded(**settings: object) -> RunState:
@@ -127,7 +127,7 @@ def test_the_latest_request_of_a_slot_wins() -> None:
 
     def deliver(slot: str, answer: CurveResult) -> None:
         answers.append((slot, answer.request.schedule))
-        if slot == "last":
+        if len(answers) == 2:
             done.set()
 
     forecaster = Forecaster(deliver, ready)
@@ -140,4 +140,58 @@ def test_the_latest_request_of_a_slot_wins() -> None:
     ready.set()
     assert done.wait(30)
     forecaster.close()
-    assert answers == [("picker", "ExponentialLR(gamma=0.3)"), ("last", "ExponentialLR(gamma=0.9)")]
+    assert answers == [("last", "ExponentialLR(gamma=0.9)"), ("picker", "ExponentialLR(gamma=0.3)")]
+
+
+def test_only_the_latest_runs_keep_their_forecasts() -> None:
+    asked: list[tuple[str, CurveRequest]] = []
+    forecasts = Forecasts(lambda slot, request: asked.append((slot, request)))
+    # a live run is always wanted, the others only while the cursor is at them
+    states = {number: folded(switch_at=10 + number) for number in range(20)}
+    for number, state in states.items():
+        forecasts.request(RunSpec(), 938, {0: states[0], number: state})
+        for slot, request in asked:
+            forecasts.take(slot, CurveResult(request, np.full((500, 1), float(request.start_step))))
+        asked.clear()
+    kept = {0, *range(20 - MAX_KEPT + 1, 20)}
+    assert forecasts.futures.keys() == forecasts.replaced.keys() == kept
+    forecasts.request(RunSpec(), 938, {0: states[0], 1: states[1]})
+    # what the run would have had without its switch, the others would have had, too
+    assert [slot for slot, _ in asked] == ["1"]
+    assert 1 in forecasts.replaced
+    assert forecasts.take("1", CurveResult(asked[0][1], np.ones((500, 1))))
+    assert forecasts.futures[1].start_step == 11
+
+
+def test_runs_with_the_same_schedule_share_a_forecast() -> None:
+    asked: list[tuple[str, CurveRequest]] = []
+    forecasts = Forecasts(lambda slot, request: asked.append((slot, request)))
+    state, other = folded(), folded(outcome="stopped")
+    forecasts.request(RunSpec(), 938, {1: state})
+    forecasts.take("1", CurveResult(asked[1][1], np.ones((500, 1))))
+    forecasts.request(RunSpec(), 938, {2: other})
+    assert [slot for slot, _ in asked] == [NEXT, "1"]
+    assert forecasts.futures[2] is forecasts.futures[1]
+    forecasts.request(RunSpec(), 938, {2: folded(switch_at=130)})
+    assert [slot for slot, _ in asked] == [NEXT, "1", "2"]
+    assert 2 not in forecasts.futures
+
+
+def test_the_run_that_was_asked_for_last_is_answered_first() -> None:
+    answered: list[str] = []
+    ready, done = threading.Event(), threading.Event()
+
+    def deliver(slot: str, answer: CurveResult) -> None:
+        answered.append(slot)
+        if len(answered) == 3:
+            done.set()
+
+    forecaster = Forecaster(deliver, ready)
+    forecaster.start()
+    request = CurveRequest("ExponentialLR(gamma=0.5)", "SGD(lr=1.0)", 3, 2)
+    for slot in ("1", "2", "3", "1"):
+        forecaster.ask(slot, request)
+    ready.set()
+    assert done.wait(60)
+    forecaster.close()
+    assert answered == ["1", "3", "2"]
