@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from lrtui.run.commands import Command
@@ -23,6 +24,7 @@ SOURCES = "lrtui.sources"
 _RACE = re.compile(r"race (\d{1,9})(?: .*)?: .+ seed -?\d+", re.DOTALL)
 
 
+@lru_cache(4096)
 def race_of_name(name: str | None) -> int:
     """Return the number of the race whose runs have such names; 0 if the name is not that of a race's run."""
     match = _RACE.fullmatch(name or "")

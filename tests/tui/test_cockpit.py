@@ -9,7 +9,7 @@ from cockpit_pilot import dialog, message, press, until
 from played_session import PlayedApp, PlayedSession, drawn_curve
 from recorded_runs import recorded_run
 from textual.pilot import Pilot
-from textual.widgets import Input, OptionList
+from textual.widgets import Input
 
 from lrtui.actions import ACTIONS
 from lrtui.analysis.checks import Finding
@@ -19,6 +19,7 @@ from lrtui.run.events import CommandRefused, Paused, RunFinished
 from lrtui.tui import frame_clock
 from lrtui.tui.panes.chart_view import ChartView
 from lrtui.tui.panes.tabs import Tabs
+from lrtui.tui.run_list.run_list import RunList
 from lrtui.tui.screens.dialogs import ConfirmScreen, SetLrScreen
 from lrtui.tui.screens.help import HelpScreen
 from lrtui.tui.screens.picker.screen import PickerScreen
@@ -341,5 +342,5 @@ async def test_the_result_of_a_dialog_is_drawn_without_new_events() -> None:
         await pilot.pause(0.6)
         # without a key: the choice is taken from an answer
         app.view.toggle_pin(1)
-        runs = app.screen.query_one("#runs OptionList", OptionList)
-        await until(pilot, lambda: str(runs.get_option("1").prompt).startswith("m"))
+        runs = app.screen.query_one(RunList)
+        await until(pilot, lambda: runs.lines[runs.numbers.index(1)].plain.startswith("m"))

@@ -96,7 +96,7 @@ async def test_runs_with_the_same_id_in_two_sources_are_told_apart(app: PlayedAp
             assert len(run.state.loss) == steps
             assert (run.state.status, run.is_live, run.is_recorded) == ("done", False, False)
             await pilot.pause(0.3)
-        assert len(app.cockpit.query_one(RunList).options) == 5
+        assert len(app.cockpit.query_one(RunList).numbers) == 5
 
 
 async def test_a_run_whose_events_can_not_be_read_is_reported(app: PlayedApp) -> None:

@@ -128,7 +128,7 @@ def watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watch:
 
 
 def list_text(app: PlayedApp) -> str:
-    return "\n".join(str(option.prompt) for option in app.cockpit.query_one(RunList).options)
+    return "\n".join(line.plain for line in app.cockpit.query_one(RunList).lines)
 
 
 def shown_steps(app: PlayedApp) -> int:

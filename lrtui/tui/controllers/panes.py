@@ -75,7 +75,7 @@ class PanesController:
         # a widget must be displayed to take the focus
         self.note_focus(name)
         pane = self._cockpit.query_one(f"#{name}")
-        target = pane if pane.can_focus else next(iter(pane.query("Log, OptionList")))
+        target = pane if pane.can_focus else next(iter(pane.query("Log, RunList")))
         target.focus()
 
     # -- actions ------------------------------------------------------------------------------------------------------

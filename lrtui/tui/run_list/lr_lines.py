@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,21 +17,17 @@ class LrLines:
     def __init__(self) -> None:
         self._drawn: dict[int, tuple[object, str]] = {}
 
-    def lines(self, runs: Mapping[int, RunSummary], states: Mapping[int, RunState], width: int) -> dict[int, str]:
-        """Return the curve of each run, `width` columns for a run at its end; empty for a run without lrs.
+    def line(self, number: int, run: RunSummary, state: RunState | None, width: int) -> str:
+        """Return the curve of a run, `width` columns if it is at its end; empty for a run without lrs.
 
         Args:
-            runs: the listed runs by number.
-            states: the states of those whose events are in memory.
+            number: the run's number.
+            run: its summary.
+            state: its state, if its events are in memory.
             width: width of the column; 0 for no curves.
         """
         if not width:
-            return {}
-        for number in self._drawn.keys() - runs.keys():
-            del self._drawn[number]
-        return {number: self._line(number, run, states.get(number), width) for number, run in runs.items()}
-
-    def _line(self, number: int, run: RunSummary, state: RunState | None, width: int) -> str:
+            return ""
         known = state is not None and bool(state.lrs)
         before, columns = _columns(run, width)
         stamp = (width, before, columns, run.state, known or run.lrs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.style import Style
@@ -11,11 +11,12 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, Static
 
 from lrtui.panes import PANES_BY_NAME
 from lrtui.run.errors import UsageError
 from lrtui.run.source import RunId, RunSummary
+from lrtui.run.state import RunState
 from lrtui.tui.panes.chart_pane import glyph_of, line_style
 from lrtui.tui.panes.filter_line import FilterLine
 from lrtui.tui.panes.frame import Frame
@@ -28,6 +29,7 @@ from lrtui.tui.run_list.rows import (
     Order,
     best_title,
     column_widths,
+    layout_facts,
     listed_runs,
     run_line,
     sorted_runs,
@@ -58,10 +60,6 @@ class RunsPane(Vertical):
 
     DEFAULT_CSS = """
     RunsPane { height: 1fr; }
-    RunsPane > OptionList { height: 1fr; border: none; padding: 0; }
-    RunsPane > OptionList { background: $background; scrollbar-size-vertical: 1; scrollbar-background: $background; }
-    RunsPane > OptionList:focus { border: none; }
-    RunsPane > OptionList.-empty { padding: 0 1; }
     RunsPane > #runs-trouble { height: auto; max-height: 4; padding: 0 1; color: $warning; display: none; }
     RunsPane > #runs-trouble.-visible { display: block; }
     """
@@ -80,6 +78,7 @@ class RunsPane(Vertical):
     def __init__(self) -> None:
         super().__init__(id="runs")
         self._selected: int | None = None
+        """The run that the cursor was last moved to."""
         self._order: Order = "newest"
         self._filters: list[Filter | WordFilter] = []
         self._stamp: object = None
@@ -94,9 +93,14 @@ class RunsPane(Vertical):
         self._labels: Mapping[RunId, str] = {}
         self._fitted: Mapping[RunId, str] = {}
         self._widths = column_widths([], 20)
-        self._lr_lines = LrLines()
-        self._lines: dict[int, tuple[tuple[object, ...], tuple[object, ...], Text]] = {}
-        """What each line was formatted from, first what may change with every step, and the line."""
+        self._arranged: object = None
+        """What order and columns were last chosen for."""
+        self._curves = LrLines()
+        self._letters_of_runs: Mapping[int, tuple[str, Style]] = {}
+        self._pinned: frozenset[int] = frozenset()
+        self._states: Mapping[int, RunState] = {}
+        self._lines: dict[int, tuple[tuple[object, ...], Text]] = {}
+        """What each line that was on the screen was formatted from, and the line."""
 
     def compose(self) -> ComposeResult:
         yield Frame("Runs", key=PANES_BY_NAME["runs"].key)
@@ -117,8 +121,7 @@ class RunsPane(Vertical):
             tuple(self._filters),
             width,
         )
-        top = self.query_one(RunList).scroll_offset.y
-        stamp = (contents, tuple(scene.view.pinned), scene.view.selected, self.app.theme, top)
+        stamp = (contents, tuple(scene.view.pinned), scene.view.selected, self.app.theme)
         if stamp == self._stamp:
             return
         self._stamp = stamp
@@ -129,13 +132,23 @@ class RunsPane(Vertical):
         self._show_list(scene)
 
     def _arrange(self, scene: Scene, width: int) -> None:
-        """Choose and sort the runs, and set the widths of the columns."""
+        """Choose and sort the runs, and set the widths of the columns.
+
+        With every step of a live run only its time changes in its line, so that most of this is left out.
+        """
         every = listed_runs(scene)
-        self._runs = sorted_runs({number: run for number, run in every.items() if self._matches(run)}, self._order)
-        runs = list(self._runs.values())
-        self._show_frame(runs, len(every))
+        matching = {number: run for number, run in every.items() if self._matches(run)} if self._filters else every
+        facts = [(number, layout_facts(run)) for number, run in matching.items()]
+        arranged = (facts, width, self._order, len(every), scene.view.ascii)
         self._show_trouble(scene.source_runs.trouble)
         self._empty = NO_MATCH if every else waiting_for_logs(scene.view) if scene.view.watched else EMPTY
+        if arranged == self._arranged:
+            self._runs = {number: matching[number] for number in self._runs}
+            return
+        self._arranged = arranged
+        self._runs = sorted_runs(matching, self._order)
+        runs = list(self._runs.values())
+        self._show_frame(runs, len(every))
         notations = frozenset(run.schedule for run in runs)
         if notations != self._notations:
             self._notations, self._schedules = notations, _in_short(notations)
@@ -145,6 +158,7 @@ class RunsPane(Vertical):
         # in ASCII, a curve would be a row of dots
         self._widths = column_widths(runs, width, self._schedules, self._labels, curves=not scene.view.ascii)
         self._fitted = fitted_labels(self._labels, self._widths.label + 1 + self._widths.schedule)
+        self._lines = {number: line for number, line in self._lines.items() if number in self._runs}
 
     def _matches(self, run: RunSummary) -> bool:
         return all(each.matches(run.value) for each in self._filters)
@@ -161,53 +175,32 @@ class RunsPane(Vertical):
         update_text(static, Text(trouble))
 
     def _show_list(self, scene: Scene) -> None:
-        options = self.query_one(RunList)
-        lines = self._formatted(scene)
-        options.set_class(not lines, "-empty")
-        with self.prevent(OptionList.OptionHighlighted):
-            if options.show_lines(lines, self._empty):
-                self._selected = None
-            if scene.view.selected != self._selected and scene.view.selected in lines:
-                self._selected = scene.view.selected
-                options.highlighted = list(lines).index(self._selected)
+        self._letters_of_runs, self._pinned = self._letters(scene), frozenset(scene.view.pinned)
+        self._states = {run.number: run.state for run in scene.runs}
+        runs, selected = self.query_one(RunList), scene.view.selected
+        # the user may have moved the cursor since; that is reported by a message
+        move_to = selected if selected != self._selected or runs.number_at_cursor is None else None
+        runs.show_runs(list(self._runs), self._line, move_to, self._empty)
+        if selected in self._runs:
+            self._selected = selected
 
-    def _formatted(self, scene: Scene) -> dict[int, Text]:
-        """Return the lines; one is formatted only if something has changed in it.
-
-        Lines that are not near the screen may keep what they showed before: the steps of a thousand live runs change
-        with every reading, and a screen shows thirty of them.
-        """
-        letters, pinned = self._letters(scene), frozenset(scene.view.pinned)
-        states = {run.number: run.state for run in scene.runs}
-        near = self._near_screen()
-        shown = self._runs if near is None else {number: self._runs[number] for number in near}
-        curves = self._lr_lines.lines(shown, states, self._widths.curve)
-        before, self._lines = self._lines, {}
-        for number, run in self._runs.items():
-            fixed = (
-                number in pinned,
-                self._widths,
-                self._schedules.get(run.schedule, run.schedule),
-                letters.get(number),
-                self._fitted.get(run.id, ""),
-            )
-            known = before.get(number)
-            if known is not None and number not in shown and known[1] == fixed:
-                self._lines[number] = known
-                continue
-            is_pinned, widths, schedule, letter, fitted = fixed
-            changing = (run, curves.get(number, ""))
-            if known is None or known[:2] != (changing, fixed):
-                line = run_line(run, is_pinned, widths, schedule, letter, curves.get(number, ""), fitted)
-                known = changing, fixed, line
-            self._lines[number] = known
-        return {number: line for number, (_, _, line) in self._lines.items()}
-
-    def _near_screen(self) -> Sequence[int] | None:
-        """Return the runs whose lines are on the screen, or a page away from it; None for all of a short list."""
-        options = self.query_one(RunList)
-        top, rows = options.scroll_offset.y, max(1, options.size.height)
-        return list(self._runs)[max(0, top - rows) : top + 2 * rows] if len(self._runs) > 4 * rows else None
+    def _line(self, number: int) -> Text:
+        """Return the line of a run; it is formatted only if something has changed in it."""
+        run = self._runs[number]
+        stamp = (
+            run,
+            self._curves.line(number, run, self._states.get(number), self._widths.curve),
+            number in self._pinned,
+            self._widths,
+            self._schedules.get(run.schedule, run.schedule),
+            self._letters_of_runs.get(number),
+            self._fitted.get(run.id, ""),
+        )
+        known = self._lines.get(number)
+        if known is None or known[0] != stamp:
+            _, curve, is_pinned, widths, schedule, letter, fitted = stamp
+            known = self._lines[number] = stamp, run_line(run, is_pinned, widths, schedule, letter, curve, fitted)
+        return known[1]
 
     def _letters(self, scene: Scene) -> dict[int, tuple[str, Style]]:
         """Return the letters of the runs that are drawn over each other, in their colours."""
@@ -228,25 +221,22 @@ class RunsPane(Vertical):
     def _fit(self) -> None:
         if self._scene is not None:
             self.show(self._scene)
-        self.query_one(OptionList).scroll_to_highlight()
+        self.query_one(RunList).scroll_to_cursor()
 
     # -- what the user does -------------------------------------------------------------------------------------------
 
-    @on(OptionList.OptionHighlighted)
-    def _choose(self, event: OptionList.OptionHighlighted) -> None:
+    @on(RunList.Highlighted)
+    def _choose(self, event: RunList.Highlighted) -> None:
         """Report the run at the cursor."""
         event.stop()
-        if event.option_id and event.option_id != "empty":
-            self._selected = int(event.option_id)
-            self.post_message(self.Chosen(self._selected))
+        self._selected = event.number
+        self.post_message(self.Chosen(event.number))
 
     @property
     def under_cursor(self) -> int | None:
         """Number of the run at the cursor, even before it is reported; None if the list does not have the focus."""
-        options = self.query_one(OptionList)
-        at = options.highlighted if options.has_focus else None
-        option = options.get_option_at_index(at).id if at is not None else None
-        return int(option) if option and option != "empty" else None
+        runs = self.query_one(RunList)
+        return runs.number_at_cursor if runs.has_focus else None
 
     def next_order(self) -> Order:
         """Switch to the next order and return it."""
@@ -274,4 +264,4 @@ class RunsPane(Vertical):
 
     @on(FilterLine.Left)
     def _back_to_the_list(self) -> None:
-        self.query_one(OptionList).focus()
+        self.query_one(RunList).focus()

@@ -117,6 +117,14 @@ def listed_runs(scene: Scene) -> dict[int, RunSummary]:
     return {**recorded, **{run.number: summary_of(run, recorded.get(run.number)) for run in scene.session.runs}}
 
 
+def layout_facts(run: RunSummary) -> tuple[object, ...]:
+    """Return what the order of the runs and the widths of the columns depend on."""
+    return (
+        *(run.id, run.name, run.created, run.schedule, run.spec, run.log is None, run.epochs_done, run.epochs),
+        *(run.best_accuracy, run.best_loss, run.best_metric, run.best_mode, run.best_value),
+    )
+
+
 def sorted_runs(runs: Mapping[int, RunSummary], order: Order) -> dict[int, RunSummary]:
     """Return the runs in this order, the newer of two equal ones first."""
     # the runs of a race stay together, where the race's newest run belongs
