@@ -33,7 +33,7 @@ from lrtui.schedules.forecast import request_for_run
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.store.location import store_option as store_option_text
-from lrtui.text.format import wrapped
+from lrtui.text.format import counted, wrapped
 
 if TYPE_CHECKING:
     from lrtui.analysis.advice.advice import Advice
@@ -113,7 +113,7 @@ def command(
     check_task(spec.task)
     horizon = Horizon.of(spec, read_batches_per_epoch(batches_per_epoch, spec))
     if horizon.total_steps > MAX_STEPS:
-        raise UsageError(f"{horizon.total_steps:,} steps are too many to check; at most {MAX_STEPS:,}")
+        raise UsageError(f"{counted(horizon.total_steps, 'step')} are too many to check; at most {MAX_STEPS:,}")
     # imports numpy and torch, so all arguments are checked first
     from lrtui.analysis.checks import check_schedule
 
@@ -170,7 +170,7 @@ def _check_run(run: str, store: str | None, *, as_json: bool) -> int:
     recorded = read_recorded_run(run, store, with_curve=True)
     assert recorded.curve is not None
     if recorded.curve.length > MAX_STEPS:
-        raise UsageError(f"{recorded.curve.length:,} steps are too many to check; at most {MAX_STEPS:,}")
+        raise UsageError(f"{counted(recorded.curve.length, 'step')} are too many to check; at most {MAX_STEPS:,}")
     # imports numpy, so all arguments are checked first
     from lrtui.analysis.checks.recorded import check_recorded
 

@@ -25,6 +25,7 @@ from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer_build import check_flags
 from lrtui.schedules.script import read_script
+from lrtui.text.format import counted
 
 CODE_EPILOG = """\
 Examples:
@@ -61,7 +62,7 @@ def code(schedule: str | None, batches_per_epoch: str | None, **options: Any) ->
     read_script(spec.at, horizon.epochs, batches, max_steps=horizon.max_steps)
     if spec.at and horizon.total_steps > MAX_BATCHES:
         raise UsageError(
-            f"{horizon.total_steps:,} steps are too many to simulate, as --at needs; at most {MAX_BATCHES:,}"
+            f"{counted(horizon.total_steps, 'step')} are too many to simulate, as --at needs; at most {MAX_BATCHES:,}"
         )
     from lrtui.engine.run_code import code_of_spec
 

@@ -48,7 +48,7 @@ from lrtui.cli.terminal import print_prose
 from lrtui.run.errors import UsageError
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
-from lrtui.text.format import four_digits
+from lrtui.text.format import counted, four_digits
 
 if TYPE_CHECKING:
     from lrtui.run.recorded_curve import RecordedCurve
@@ -135,7 +135,7 @@ def command(
     else:
         horizon = Horizon.of(spec, recorded.started.batches_per_epoch)
     if horizon.total_steps > MAX_BATCHES:
-        raise UsageError(f"{horizon.total_steps:,} batches are too many to list; at most {MAX_BATCHES:,}")
+        raise UsageError(f"{counted(horizon.total_steps, 'batch')} are too many to list; at most {MAX_BATCHES:,}")
     if recorded is not None and over is not None:
         print_prose(described(recorded, horizon, known_from), sys.stderr)
     parse_optimizer(spec.optimizer)

@@ -75,7 +75,8 @@ def horizon_over(recorded: RecordedRun, spec: RunSpec, batches: str | None, epoc
     if known is not None:
         if batches is not None:
             raise UsageError(
-                f"--batches-per-epoch can't be combined with --over {recorded.title}, whose epochs have {known:,} steps"
+                f"--batches-per-epoch can't be combined with --over {recorded.title}, whose epochs have "
+                f"{counted(known, 'step')}"
             )
         is_planned = recorded.started.total_steps is not None and not spec.is_log
         is_given = epochs is not None or spec.max_steps is not None
@@ -236,7 +237,7 @@ def print_differences(differences: Sequence[CurveDifference]) -> None:
         if not difference.points:
             print_prose(f"{name}no recorded lr to compare with")
             continue
-        points = f"{difference.points:,} recorded points"
+        points = counted(difference.points, "recorded point")
         if difference.agrees:
             print_prose(f"{name}agrees with all {points}{_offset_text(difference.offset)}")
             continue

@@ -14,6 +14,7 @@ from lrtui.cli.recorded_run import RecordedRun, Results
 from lrtui.cli.terminal import print_prose
 from lrtui.run.errors import UsageError
 from lrtui.schedules.schedule import Schedule
+from lrtui.text.format import counted
 
 EXPECTED = "expected a number per line, a CSV with a header (loss, accuracy ...), or the output of lrtui train --json"
 
@@ -52,7 +53,7 @@ def results_for(
             continue
         given = len(results[metric])
         if given < epochs:
-            text = f"{source} has results for {given:,} of {epochs:,} epochs; after them the schedule is held"
+            text = f"{source} has results for {given:,} of {counted(epochs, 'epoch')}; after them the schedule is held"
             print_prose(f"{schedule}: {text}", sys.stderr)
     if path is not None and not results:
         raise UsageError("--metrics is for schedules that follow a metric, and none of these does")

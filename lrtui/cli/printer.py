@@ -11,7 +11,7 @@ from lrtui.run.event_json import event_to_json
 from lrtui.run.events import CommandRefused, EvalDone, Event, Notice, RunStarted, StepDone
 from lrtui.run.log import change_line, computed_on, evaluation_line, rounded_lrs, step_line
 from lrtui.run.state import RunState
-from lrtui.text.format import duration, sample_counts
+from lrtui.text.format import counted, duration, sample_counts
 from lrtui.text.streams import discard
 
 
@@ -63,10 +63,11 @@ class Printer:
                 counts = sample_counts(data)
                 self.warn(f"data: {data['name']} from {data['source']}, {counts}")
             self.say(f"device: {computed_on(event)}")
-            total = f"{event.total_steps:,} steps, " if event.total_steps else ""
+            total = f"{counted(event.total_steps, 'step')}, " if event.total_steps else ""
             self.say(
                 f"run: {event.spec.schedule} on {event.spec.optimizer}, {total}"
-                f"{event.batches_per_epoch:,} per epoch, {event.parameter_count:,} parameters, seed {event.spec.seed}"
+                f"{event.batches_per_epoch:,} per epoch, {counted(event.parameter_count, 'parameter')}, "
+                f"seed {event.spec.seed}"
             )
         elif isinstance(event, Notice) and event.level != "info":
             self.warn(event.text)
@@ -84,8 +85,9 @@ def summary_lines(state: RunState) -> list[str]:
     """Return the summary of a run that has ended: outcome, time, best and last result, the lr of every epoch."""
     outcome = state.outcome
     status = outcome.outcome if outcome else "lost"
-    total = f" of {state.total_steps:,}" if state.total_steps else ""
-    lines = [f"run {status} after {state.step:,}{total} steps in {duration(state.elapsed)}"]
+    of_total = f"{state.step:,} of " if state.total_steps else ""
+    steps = of_total + counted(state.total_steps or state.step, "step")
+    lines = [f"run {status} after {steps} in {duration(state.elapsed)}"]
     if state.started is None:
         lines = [f"run {status} before its first step"]
     if outcome and outcome.error:

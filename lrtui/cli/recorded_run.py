@@ -12,7 +12,7 @@ from lrtui.cli.stored_runs import find, folder_of, reading, title_of
 from lrtui.run.errors import StoreError, UsageError
 from lrtui.run.events import RunStarted
 from lrtui.run.spec import RunSpec
-from lrtui.text.format import printable
+from lrtui.text.format import counted, printable
 
 if TYPE_CHECKING:
     from lrtui.run.feed import FeedItem
@@ -134,7 +134,11 @@ def _read_log(path: Path) -> RecordedRun:
         if len(keys) != 1:
             shown = ", ".join(printable(key) for key in sorted(keys)[:MAX_NAMED])
             more = f" and {len(keys) - MAX_NAMED} more" if len(keys) > MAX_NAMED else ""
-            what = f"{len(keys)} logs, name one of them: {shown}{more}" if keys else "no log that lrtui can read"
+            what = (
+                f"{counted(len(keys), 'log')}, name one of them: {shown}{more}"
+                if keys
+                else "no log that lrtui can read"
+            )
             raise UsageError(f"{name} holds {what}{f' ({source.trouble})' if source.trouble else ''}")
         # the values of a log without a feed are not kept
         feed = source.feed(keys[0])

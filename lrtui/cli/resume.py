@@ -23,7 +23,7 @@ from lrtui.cli.torchrun import check_processes, follow_rank_0
 from lrtui.distributed.torchrun import is_first_rank
 from lrtui.engine.resume import describe_user_files, plan_branch, plan_resume
 from lrtui.engine.session import Session
-from lrtui.text.format import duration
+from lrtui.text.format import counted, duration
 
 
 def nproc_option() -> Decorator:
@@ -91,7 +91,7 @@ def resume(
         f"{plan.run.title} continues at step {plan.file.step:,}"
         + (f" of {plan.run.total_steps:,}" if plan.run.total_steps else "")
         + f", after {duration(plan.run.seconds)} of training"
-        + (f"; {repeated:,} steps after its checkpoint are repeated" if repeated else "")
+        + (f"; {counted(repeated, 'step')} after its checkpoint will be repeated" if repeated else "")
     )
     for change in plan.commands:
         printer.say(f"changed: {change.text}")

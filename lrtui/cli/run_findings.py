@@ -13,6 +13,7 @@ from lrtui.schedules.forecast import ForecastRequest, request_for_spec
 from lrtui.schedules.lengths import fill_in
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.script import read_script
+from lrtui.text.format import counted
 
 if TYPE_CHECKING:
     from lrtui.analysis.checks import Finding
@@ -129,7 +130,7 @@ def course_lines(
     schedule, horizon = parse_schedule(request.schedule), request.schedule_horizon
     if horizon.calls(schedule.per) > MAX_CALLS_AT_START or horizon.steps > MAX_STEPS_AT_START:
         advice = " Run lrtui check to check this schedule." if horizon.total_steps <= MAX_STEPS else ""
-        return [f"check: skipped, {horizon.steps:,} steps take too long.{advice}"]
+        return [f"check: skipped, {counted(horizon.steps, 'step')} take too long.{advice}"]
     shown = course_findings(request, accumulate, codes)
     if name:
         # as it would be written in a command

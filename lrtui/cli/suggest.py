@@ -27,7 +27,7 @@ from lrtui.cli.options import (
 from lrtui.cli.task_output import task_output_on_stderr
 from lrtui.cli.terminal import print_prose
 from lrtui.run.errors import UsageError
-from lrtui.text.format import four_digits, printable
+from lrtui.text.format import counted, printable
 
 EPILOG = """\
 Examples:
@@ -66,7 +66,7 @@ def command(schedule: str | None, budget: str | None, as_json: bool, quiet: bool
             print_prose(printable(line), sys.stderr)
 
     search = Search(spec, full_runs, files, find_lr, say, engine=engine)
-    say(f"searching for a schedule of {spec.length}, with a budget of {four_digits(full_runs)} full runs")
+    say(f"searching for a schedule of {spec.length}, with a budget of {counted(full_runs, 'full run')}")
     with task_output_on_stderr(), stop_on_signals(search.stop) as signals:
         try:
             suggestion = search.run()

@@ -13,6 +13,7 @@ from types import FrameType
 from lrtui.cli.exit_codes import DONE, FAILED, REASONS, SIGNALS
 from lrtui.distributed.torchrun import is_first_rank, torchrun_rank
 from lrtui.run.errors import UsageError
+from lrtui.text.format import counted
 
 TRAINS_ALONE = ("race", "find", "suggest", "run", "watch")
 """Commands besides the cockpit that several processes can't carry out together; other commands do not train."""
@@ -58,8 +59,8 @@ def check_processes(nproc: str | None) -> None:
     rank = torchrun_rank()
     if rank is not None and nproc is not None:
         raise UsageError(
-            f"--nproc is not allowed under torchrun, which has started {rank.world_size} processes: leave it out, or "
-            "start lrtui without torchrun"
+            f"--nproc is not allowed under torchrun, which has started {counted(rank.world_size, 'process')}: leave it "
+            "out, or start lrtui without torchrun"
         )
 
 

@@ -16,6 +16,7 @@ import torch.distributed as dist
 from lrtui.distributed.rank_connections import Connections, connect
 from lrtui.distributed.torchrun import torchrun_rank
 from lrtui.run.errors import LrtuiError, UsageError
+from lrtui.text.format import counted
 
 LIMIT = timedelta(minutes=10)
 """How long a process waits for the others before the run fails; PyTorch's default of NCCL."""
@@ -81,7 +82,9 @@ class ProcessGroup:
         if self.world_size == 1 or device.type == "cpu":
             return
         if device.type != "cuda":
-            raise UsageError(f"{self.world_size} processes can't train together on {device.type}: use --device cpu")
+            raise UsageError(
+                f"{counted(self.world_size, 'process')} can't train together on {device.type}: use --device cpu"
+            )
         if self.local_rank >= (gpus := torch.cuda.device_count()):
             raise UsageError(
                 f"process {self.local_rank} of this machine has no GPU: there {'are' if gpus != 1 else 'is'} {gpus}; "

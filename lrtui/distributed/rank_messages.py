@@ -8,6 +8,8 @@ import struct
 from contextlib import suppress
 from typing import Any
 
+from lrtui.text.format import counted
+
 HEADER = struct.Struct(">q")
 GO_ON_WAITING, RUN_ENDED = -1, -2
 """Lengths of announcements that stand for something else."""
@@ -61,7 +63,7 @@ def receive_record(connection: socket.socket) -> dict[str, Any]:
     """
     size = HEADER.unpack(read_exactly(connection, HEADER.size))[0]
     if not 0 <= size <= MAX_RECORD:
-        raise ValueError(f"not a record: {size:,} bytes")
+        raise ValueError(f"not a record: {counted(size, 'byte')}")
     record = json.loads(read_exactly(connection, size))
     if not isinstance(record, dict):
         raise ValueError("not a record")

@@ -190,7 +190,7 @@ class RayLauncher:
         nodes = [node["Resources"] for node in _ray().nodes() if node["Alive"]]
         if any(node.get("CPU", 0) >= self._cpus and node.get("GPU", 0) >= self._gpus for node in nodes):
             return
-        need = f"{counted(self._cpus, 'CPU')}" + (f" and {self._gpus:g} GPU" if self._gpus else "")
+        need = counted(self._cpus, "CPU") + (f" and {self._gpus:g} GPU" if self._gpus else "")
         if address is None:
             have = f"{nodes[0].get('CPU', 0):g} CPU and {nodes[0].get('GPU', 0):g} GPU"
             raise UsageError(f"each run needs {need}, and this machine has {have}: see --cpus and --gpus")

@@ -33,6 +33,7 @@ from lrtui.store.reader import (
 )
 from lrtui.store.run_rows import next_seq
 from lrtui.store.store_feed import StoreFeed, state_at, summarized_state
+from lrtui.text.format import counted
 from lrtui.training.checkpoint.files import ResumePoint, SavedFile, is_complete, is_intact, own_files, saved_files
 
 
@@ -125,7 +126,7 @@ def plan_resume(
         state = summarized_state(connection, stored.id)
         if epochs is not None and state.started is not None and epochs < state.started.spec.epochs:
             raise UsageError(
-                f"{stored.title} has {state.started.spec.epochs:,} epochs already; --epochs can only extend it"
+                f"{stored.title} has {counted(state.started.spec.epochs, 'epoch')} already; --epochs can only extend it"
             )
         return ResumePlan(
             folder,

@@ -79,7 +79,9 @@ def code_of_run(title: str, state: RunState, before: Sequence[Ancestor] = ()) ->
     timeline = _with_remaining_commands(timeline, state)
     notes = list(_notes(title, timeline, state.started.spec))
     if state.started.total_steps is None:
-        notes.append(f"the length of the run was not given: this code makes the {timeline.total_steps:,} steps so far")
+        notes.append(
+            f"the length of the run was not given: this code makes the {counted(timeline.total_steps, 'step')} so far"
+        )
     if difference := _difference_of_script(state):
         notes.append(difference)
     if before:
@@ -162,9 +164,9 @@ def _simulated(spec: RunSpec, batches_per_epoch: int, results: list[Mapping[str,
 
 
 def _notes(title: str, timeline: Timeline, spec: RunSpec) -> tuple[str, ...]:
-    lengths = f"{timeline.epochs:,} epochs of {timeline.batches_per_epoch:,} steps"
+    lengths = f"{counted(timeline.epochs, 'epoch')} of {counted(timeline.batches_per_epoch, 'step')}"
     if timeline.max_steps is not None:
-        lengths = f"{timeline.max_steps:,} steps, {timeline.batches_per_epoch:,} an epoch"
+        lengths = f"{counted(timeline.max_steps, 'step')}, {timeline.batches_per_epoch:,} an epoch"
     notes = [f"{f'{title}: ' if title else ''}{spec.schedule}", f"{spec.optimizer}, {lengths}"]
     changes = [change for point in timeline.points for change in point.changes]
     switches = sum(isinstance(change, ScheduleChange) for change in changes)

@@ -157,7 +157,7 @@ def computed_on(started: RunStarted) -> str:
     if started.processes == 1:
         return f"{started.device}, {threads}" if threads else started.device
     each = f" with {threads} each" if threads else ""
-    return f"{started.device}, {started.processes:,} processes{each}"
+    return f"{started.device}, {counted(started.processes, 'process')}{each}"
 
 
 def step_line(event: StepDone) -> str:
@@ -195,7 +195,7 @@ def change_line(event: Event) -> str | None:
         case CheckpointSaved() if event.reason in ("command", "pause", "stop"):
             return f"checkpoint saved ({event.reason}): {event.path}"
         case Extended():
-            return f"the run has {event.epochs:,} epochs now"
+            return f"the run has {counted(event.epochs, 'epoch')} now"
         case Paused():
             return "paused"
         case Resumed():

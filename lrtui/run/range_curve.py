@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lrtui.run.lr_rules import Suggestions, format_factor, suggest
 from lrtui.run.range_feed import RangeEnd, RangeOutcome, Sweep
 from lrtui.run.series import Series
-from lrtui.text.format import four_digits
+from lrtui.text.format import counted, four_digits
 
 Floats = NDArray[np.float64]
 
@@ -136,7 +136,7 @@ class RangeCurve:
 
 def outcome_line(curve: RangeCurve, end: RangeEnd) -> str:
     """Return how many steps a range test did, and why it ended."""
-    steps = f"{len(curve):,} of {curve.sweep.steps:,} steps"
+    steps = f"{len(curve):,} of {counted(curve.sweep.steps, 'step')}"
     if not len(curve):
         return f"stopped before its first step of {curve.sweep.steps:,}" if end.outcome == "stopped" else steps
     last = four_digits(curve.lrs.last)

@@ -14,6 +14,7 @@ from lrtui.schedules.expression import check_expression
 from lrtui.schedules.parameter import KIND_TEXT, Parameter
 from lrtui.schedules.source import Source
 from lrtui.schedules.step_count import is_share
+from lrtui.text.format import counted
 
 MAX_LIST_LENGTH = 1000
 """Maximum number of entries of a list."""
@@ -91,7 +92,7 @@ def match_arguments(
         if isinstance(node, ast.Starred):
             source.refuse("* is not supported; write out the arguments", node)
     if len(positional) > len(parameters):
-        source.refuse(f"{owner} takes {len(parameters)} arguments at most", positional[len(parameters)])
+        source.refuse(f"{owner} takes {counted(len(parameters), 'argument')} at most", positional[len(parameters)])
     by_name = {parameter.name: parameter for parameter in parameters}
     pairs = list(zip(parameters, positional, strict=False))
     taken = {parameter.name for parameter, _ in pairs}
@@ -258,7 +259,7 @@ def _pair(source: Source, node: ast.expr, parameter: Parameter) -> tuple[float |
     items = read_list(source, node, parameter)
     wanted = len(parameter.default)
     if len(items) != wanted:
-        source.refuse(f"{parameter.name} takes {wanted} numbers, not {len(items)}", node, parameter.name)
+        source.refuse(f"{parameter.name} takes {counted(wanted, 'number')}, not {len(items)}", node, parameter.name)
     return tuple(
         None
         if parameter.default[index] is None and isinstance(item, ast.Constant) and item.value is None

@@ -13,6 +13,7 @@ from typing import Any
 
 from lrtui.run.errors import NotationError
 from lrtui.schedules.source import MAX_DEPTH, all_nodes, syntax_error_offset
+from lrtui.text.format import counted
 
 MAX_LENGTH = 500
 """Maximum length of an expression, in characters."""
@@ -123,7 +124,7 @@ def depends_on_step(text: str) -> bool:
 def _read(text: str) -> ast.expr:
     if len(text) > MAX_LENGTH:
         raise NotationError(
-            f"the expression has {len(text):,} characters; at most {MAX_LENGTH} are allowed", text, MAX_LENGTH
+            f"the expression has {counted(len(text), 'character')}; at most {MAX_LENGTH} are allowed", text, MAX_LENGTH
         )
     leading = len(text) - len(text.lstrip())
     try:

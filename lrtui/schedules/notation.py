@@ -239,7 +239,9 @@ class _Parser:
         if entry.composite == "sequence":
             wanted, given = len(schedule.children) - 1, len(arguments["milestones"])
             if given != wanted:
-                message = f"{wanted + 1} schedules have {counted(wanted, 'milestone')} between them, not {given}"
+                message = (
+                    f"{counted(wanted + 1, 'schedule')} have {counted(wanted, 'milestone')} between them, not {given}"
+                )
                 self._source.refuse(message, call, "milestones")
             if any(later <= earlier for earlier, later in pairwise(arguments["milestones"])):
                 self._source.refuse("milestones must be in increasing order", call, "milestones")

@@ -23,6 +23,7 @@ from lrtui.schedules.optimizer_build import SCHEDULERS_SETTINGS
 from lrtui.schedules.schedule import STEPPED_PER_BATCH, Schedule
 from lrtui.schedules.scheduler_notation import Read, in_unit, written
 from lrtui.schedules.warmup_scheduler import Warmup
+from lrtui.text.format import counted
 
 MAX_STEPS = 20_000
 """Largest number of `step()` calls that are repeated to compare a notation with its scheduler, 0.2 s."""
@@ -147,7 +148,7 @@ def _difference(scheduler: Any, schedule: Schedule) -> str:
     """Return where the lrs of the schedule differ from those of the scheduler; empty if they don't."""
     steps = _steps_made(scheduler)
     if steps > MAX_STEPS:
-        return f"it has made {steps:,} steps, too many to compare them"
+        return f"it has made {counted(steps, 'step')}, too many to compare them"
     optimizer = scheduler.optimizer
     now = _stand_in(optimizer, _lrs_as_they_are(optimizer))
     # the optimizer itself would be copied with the parameters
@@ -164,7 +165,7 @@ def _difference(scheduler: Any, schedule: Schedule) -> str:
     for step in range(steps, steps + STEPS_AHEAD):
         for lr, wanted in zip(_lrs(fresh), _lrs(now), strict=True):
             if not math.isclose(lr, wanted, rel_tol=accuracy, abs_tol=accuracy * highest):
-                return f"its lr is {wanted!r} after {step} steps, and that of {schedule} is {lr!r}"
+                return f"its lr is {wanted!r} after {counted(step, 'step')}, and that of {schedule} is {lr!r}"
         if not _has_next(ahead) or step == end:
             break
         for each in (built, ahead):

@@ -12,6 +12,7 @@ from lrtui.run.commands import Command, EvaluateNow, Extend, Pause, Resume
 from lrtui.run.errors import NotationError
 from lrtui.schedules.arguments import did_you_mean
 from lrtui.schedules.command_notation import parse_command
+from lrtui.text.format import counted
 
 # the state imports numpy, which the command line's help does without
 if TYPE_CHECKING:
@@ -129,9 +130,9 @@ def _check_moments(lines: list[ScriptLine], epochs: int, batches_per_epoch: int 
         total = epochs * batches_per_epoch if max_steps is None else max_steps + added * batches_per_epoch
     for line in lines:
         if line.when != "step" and line.number > epochs:
-            raise NotationError(f"the run has {epochs:,} epochs; the last one is epoch {epochs}", line.text, 0)
+            raise NotationError(f"the run has {counted(epochs, 'epoch')}; the last one is epoch {epochs}", line.text, 0)
         if line.when == "step" and total is not None and line.number >= total:
-            raise NotationError(f"the run has {total:,} steps; the last one is step {total - 1}", line.text, 0)
+            raise NotationError(f"the run has {counted(total, 'step')}; the last one is step {total - 1}", line.text, 0)
 
 
 def spec_as_done(state: RunState) -> RunSpec | None:

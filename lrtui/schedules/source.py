@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from lrtui.run.arguments import check_argument
 from lrtui.run.errors import NotationError
+from lrtui.text.format import counted
 
 MAX_LENGTH = 10_000
 """Maximum number of characters; schedules have a few hundred at most."""
@@ -104,7 +105,7 @@ def read_source(text: str, what: str) -> Source:
     check_argument(f"parse_{what}", "text", text, str, f"the {what} as text")
     if len(text) > MAX_LENGTH:
         raise NotationError(
-            f"the {what} has {len(text):,} characters; at most {MAX_LENGTH:,} are allowed", text, MAX_LENGTH
+            f"the {what} has {counted(len(text), 'character')}; at most {MAX_LENGTH:,} are allowed", text, MAX_LENGTH
         )
     if not text.strip():
         raise NotationError(f"the {what} is empty; write for example {_EXAMPLES[what]}", text, 0)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrtui.run.errors import DataError
+from lrtui.text.format import counted
 
 UNSIGNED_BYTE = 0x08
 
@@ -43,7 +44,9 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         raise DataError(f"{path} ends within its header")
     shape = struct.unpack(f">{dimensions}I", content[4:start])
     if len(content) - start != math.prod(shape):
-        raise DataError(f"{path} has {len(content) - start:,} bytes of data where its header says {math.prod(shape):,}")
+        raise DataError(
+            f"{path} has {counted(len(content) - start, 'byte')} of data where its header says {math.prod(shape):,}"
+        )
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 
 from lrtui.run.errors import TaskError
+from lrtui.text.format import counted
 
 SomeOptimizer = TypeVar("SomeOptimizer", bound=torch.optim.Optimizer)
 
@@ -27,8 +28,8 @@ def optimizer_for(optimizer: SomeOptimizer, model: torch.nn.Module, copied: torc
     missing = [p for group in optimizer.param_groups for p in group["params"] if id(p) not in counterparts]
     if missing:
         raise TaskError(
-            f"{len(missing)} parameters of the optimizer {type(optimizer).__name__} are not the model's: pass a "
-            "function optimizer(model) that returns it"
+            f"{counted(len(missing), 'parameter')} of the optimizer {type(optimizer).__name__} are not the model's: "
+            "pass a function optimizer(model) that returns it"
         )
     made = object.__new__(type(optimizer))
     # deepcopy of an optimizer leaves out attributes of subclasses; a scheduler has replaced `step` by one that keeps a

@@ -91,13 +91,14 @@ def format_size(size: int) -> str:
 def sample_counts(data: Mapping[str, str | int]) -> str:
     """Return the numbers of samples in a run's data: `60,000 training and 10,000 test samples`."""
     if not data["test"]:
-        return f"{data['train']:,} training samples, no test data"
-    return f"{data['train']:,} training and {data['test']:,} test samples"
+        return f"{counted(int(data['train']), 'training sample')}, no test data"
+    return f"{data['train']:,} training and {counted(int(data['test']), 'test sample')}"
 
 
-def counted(count: int, noun: str) -> str:
-    """Return the count with its noun: `1 run`, `1,200 runs`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def counted(count: float, noun: str) -> str:
+    """Return the count with its noun: `1 run`, `1,200 runs`, `2.5 runs`, `3 batches`."""
+    ending = "" if count == 1 else "es" if noun.endswith(("s", "ch")) else "s"
+    return f"{f'{count:,.0f}' if float(count).is_integer() else four_digits(count)} {noun}{ending}"
 
 
 def four_digits(value: float) -> str:

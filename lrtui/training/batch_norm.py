@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from lrtui.distributed.process_group import ProcessGroup
 from lrtui.run.errors import UsageError
+from lrtui.text.format import counted
 from lrtui.training.batches import Batches, sample_count
 
 FAILURE = "Expected more than 1 value per channel"
@@ -100,7 +101,7 @@ def check_smallest_batch(train: Batches, values: Mapping[str, int], most_batches
     if train.batch_size == 1:
         which = "every training batch"
     elif number == len(train) - 1:
-        which = f"the last of the {len(train):,} training batches"
+        which = f"the last of the {counted(len(train), 'training batch')}"
         if not where and train.samples is not None:
             whole = train.samples - (train.samples % train.batch_size if train.batch_size else 1)
             remedies = ["drop_last = True in the task", *remedies, f"--train-samples {whole}"]

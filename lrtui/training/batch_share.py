@@ -13,6 +13,7 @@ import torch
 
 from lrtui.distributed.process_group import ProcessGroup
 from lrtui.run.errors import UsageError, describe_shape
+from lrtui.text.format import counted
 from lrtui.training.batches import Batch, is_list_of_samples, sample_count, with_fields, with_items
 
 _ARRAYS = (torch.Tensor, np.ndarray)
@@ -79,8 +80,9 @@ def divide(batch: Batch, group: ProcessGroup, where: str) -> list[Share]:
         ]
     except _NotDivisible as error:
         raise UsageError(
-            f"{where}: in a batch of {count} samples is a {error}, which {group.world_size} processes can't divide; "
-            "return a Dataset or a DataLoader over one, arrays with an entry per sample, or use --nproc 1"
+            f"{where}: in a batch of {counted(count, 'sample')} is a {error}, which "
+            f"{counted(group.world_size, 'process')} can't divide; return a Dataset or a DataLoader over one, "
+            "arrays with an entry per sample, or use --nproc 1"
         ) from None
 
 

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 from lrtui.distributed.process_group import ALONE, ProcessGroup
 from lrtui.run.errors import TaskError, describe_exception, describe_shape, source_location
 from lrtui.tasks.task import Data, Say
+from lrtui.text.format import counted
 from lrtui.training.batches import Batches, sample_count
 from lrtui.training.list_data import list_form
 from lrtui.training.loaded_batches import LoadedBatches
@@ -186,8 +187,8 @@ def _holds_samples(data: Data, where: str, options: LoaderOptions) -> bool:
 def _check_some_batch(samples: int, batch_size: int, options: LoaderOptions, where: str) -> None:
     if options.drop_last and samples < batch_size:
         raise TaskError(
-            f"{where} returned {samples:,} samples, of which drop_last=True leaves no batch of {batch_size:,}: use a "
-            "smaller --batch-size"
+            f"{where} returned {counted(samples, 'sample')}, of which drop_last=True leaves no batch of "
+            f"{batch_size:,}: use a smaller --batch-size"
         )
 
 
@@ -222,7 +223,10 @@ def _loaded(
     if limit is not None and isinstance(size, int):
         wanted = -(-limit // size)
         if wanted > length:
-            say(f"{limit:,} {what} samples were requested, but there are {length:,} batches of {size}: all are used")
+            say(
+                f"{limit:,} {what} samples were requested, but there are {counted(length, 'batch')} of {size}: "
+                "all are used"
+            )
         length = min(wanted, length)
     elif limit is not None and not goes_on:
         say(f"{limit:,} {what} samples were requested, but {method.__name__}() makes its own batches: all are used")
@@ -278,10 +282,10 @@ def _count(loader: Iterable[Any], where: str, what: str, say: Say, most: int | N
             if most is not None:
                 return most, None
             raise TaskError(
-                f"{where} has no length and did not end within {count:,} batches ({now - started_at:.0f} s): set its "
-                f"length with {option} or a __len__"
+                f"{where} has no length and did not end within {counted(count, 'batch')} ({now - started_at:.0f} s): "
+                f"set its length with {option} or a __len__"
             )
         if now - last_report > 2:
-            say(f"{count:,} batches so far")
+            say(f"{counted(count, 'batch')} so far")
             last_report = now
     return count, None if last is None else sample_count(last)

@@ -12,6 +12,7 @@ from lrtui.distributed.process_group import ALONE, ProcessGroup
 from lrtui.run.errors import LrtuiError, TaskError, describe_exception, source_location
 from lrtui.tasks.loader_parts import generators_of, parts_of
 from lrtui.tasks.task import Say
+from lrtui.text.format import counted
 from lrtui.training.batches import Batch, first_of_one_sample, sample_count
 from lrtui.training.shared_loader import SharedLoader
 
@@ -94,7 +95,7 @@ class LoadedBatches:
         name = f"{self._method.__name__}()"
         if not self.goes_on:
             self._say(
-                f"{name} has length {self._length:,} but returned {batches:,} batches: "
+                f"{name} has length {self._length:,} but returned {counted(batches, 'batch')}: "
                 "the epoch continues with another pass over it"
             )
         elif not self._has_ended:
@@ -107,7 +108,7 @@ class LoadedBatches:
         Raises:
             TaskError: as `shuffled` does.
         """
-        self._say(f"resuming within an epoch: {done:,} batches are drawn again and skipped")
+        self._say(f"resuming within an epoch: {counted(done, 'batch')} drawn again and skipped")
         while done >= self._length:
             for _ in self.shuffled():
                 between_batches()

@@ -11,6 +11,7 @@ from lrtui.run.errors import NotationError, UsageError
 from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_optimizer, parse_schedule
 from lrtui.schedules.optimizer_build import build_tiny_optimizer
+from lrtui.text.format import counted
 from lrtui.training.lr_control import LrControl
 
 MAX_CALLS_TRIED = 20_000
@@ -80,4 +81,4 @@ class LrTrial:
                 else:
                     control.after_epoch(horizon.total_steps, {})
         except NotationError as error:
-            raise UsageError(f"{error} in the {horizon.epochs:,} epochs of the run; {remedy}") from None
+            raise UsageError(f"{error} in the {counted(horizon.epochs, 'epoch')} of the run; {remedy}") from None

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from lrtui.schedules.schedule import Schedule
+from lrtui.text.format import counted
 from lrtui.training.reporter import Reporter
 
 CODE = "nan-metric"
@@ -61,10 +62,10 @@ class NanMetrics:
                 text = f"this test has no {part.metric}, which {part.name} follows: it was not stepped"
                 self._reporter.notice(CODE, text, level="warning")
                 continue
-            counted = [result.get(part.metric, 0.0) for result in results[-1 - int(part.get("patience") or 0) :]]
-            if cut and (missing := sum(map(math.isnan, counted))):
+            values = [result.get(part.metric, 0.0) for result in results[-1 - int(part.get("patience") or 0) :]]
+            if cut and (missing := sum(map(math.isnan, values))):
                 text = (
                     f"{part.name} cut the lr although the test's {part.metric} was NaN in {missing} of the last "
-                    f"{len(counted)} epochs, which count as no improvement"
+                    f"{counted(len(values), 'epoch')}, which count as no improvement"
                 )
                 self._reporter.notice(CODE, text, level="warning")

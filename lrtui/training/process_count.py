@@ -21,12 +21,13 @@ def process_warnings(spec: RunSpec, group: ProcessGroup, device: torch.device) -
     cores = core_count()
     if device.type == "cpu" and here > cores:
         found.append(
-            f"{here} processes share the {counted(cores, 'core')} of this machine, which makes the run slower than "
-            f"with --nproc {cores}"
+            f"{counted(here, 'process')} share the {counted(cores, 'core')} of this machine, which makes the run "
+            f"slower than with --nproc {cores}"
         )
     if spec.batch_size < group.world_size:
         found.append(
-            f"a batch of {counted(spec.batch_size, 'sample')} leaves some of the {group.world_size} processes "
-            f"without any: use a larger --batch-size, or --nproc {spec.batch_size}"
+            f"a batch of {counted(spec.batch_size, 'sample')} leaves some of the "
+            f"{counted(group.world_size, 'process')} without any: use a larger --batch-size, "
+            f"or --nproc {spec.batch_size}"
         )
     return found

@@ -19,6 +19,7 @@ from torch.utils.data import (
 
 from lrtui.distributed.process_group import ProcessGroup, packed
 from lrtui.run.errors import LrtuiError, UsageError
+from lrtui.text.format import counted
 from lrtui.training.batch_share import Share, divide, make_share
 from lrtui.training.batches import Batch
 from lrtui.training.random_state import random_states, set_random_states
@@ -48,7 +49,7 @@ class SharedLoader:
         if any(isinstance(sampler, DistributedSampler) for sampler in samplers):
             raise UsageError(
                 f"{where} returned a loader with a DistributedSampler: leave it out, since lrtui divides each batch "
-                f"among the {group.world_size} processes"
+                f"among the {counted(group.world_size, 'process')}"
             )
         self._loader, self._group, self._where = loader, group, where
         self.own_loader = _own_loader(loader, group) if _can_be_read_in_shares(loader) else None

@@ -132,7 +132,7 @@ def test_a_byte_order_mark_and_nul_bytes_are_left_out(path: Path, block: int, mo
     path.write_bytes(b"\xef\xbb\xbfone\n\0\0\0\0two\nthr\0ee\n")
     tail = LineTail(path)
     assert lines_of(tail) == [b"one", b"two", b"three"]
-    assert tail.trouble == f"{path} has 5 NUL bytes, as a crash leaves them; they are left out."
+    assert tail.trouble == f"{path} has 5 NUL bytes as after a crash, left out."
 
 
 @pytest.mark.parametrize("block", [1, 2, 3, 4 << 20])

@@ -317,13 +317,13 @@ def test_records_that_are_too_large_are_skipped(path, monkeypatch):
     monkeypatch.setattr(wandb_records, "_LARGEST_RECORD", 100_000)
     log = read(path, [*rows(1), history_of({"text": "x" * 200_000}, 1), history(2, loss=0.5)])
     assert log.series["loss"] == [(0, 1.0), (2, 0.5)]
-    assert "1 records above" in log.reader.trouble
+    assert "1 record above" in log.reader.trouble
 
 
 def test_records_that_are_no_messages_are_counted(path):
     log = read(path, [*rows(1), b"\xff" * 20, b"\x12\x05\x0a", history(1, loss=0.5)])
     assert log.series["loss"] == losses(2)
-    assert log.reader.trouble == f"{path}: 2 records can't be read, and are left out."
+    assert log.reader.trouble == f"{path}: 2 records left out, unreadable."
 
 
 def test_a_run_with_too_many_series_is_read_in_part(path):

@@ -135,7 +135,7 @@ def test_a_finished_run_cannot_be_changed(recording: RunRecorder, tmp_path: Path
     recording.run(tiny_spec(epochs=1), checkpoints=Checkpoints(tmp_path))
     path = saved_files(tmp_path)[-1].path
     words = refusal(recording.run(tiny_spec(epochs=1), resume_point=ResumePoint(path, commands=(ScaleLr(2.0),))))
-    assert words == "all 1 epochs of the run are done; --epochs extends it"
+    assert words == "the run is done, with 1 epoch; --epochs extends it"
     # a run that was killed between its last checkpoint and its last event only ends
     course = recording.run(tiny_spec(epochs=1), resume_point=ResumePoint(path))
     assert (course.finished.outcome, course.steps) == ("done", {})

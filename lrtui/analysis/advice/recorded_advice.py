@@ -29,7 +29,7 @@ from lrtui.run.series import Series, value_at
 from lrtui.run.state import RunState
 from lrtui.schedules.forecast import Floats, follows_metric
 from lrtui.schedules.lr_curve import DEAD_SHARE, MIN_DEAD_SHARE, ROUNDING
-from lrtui.text.format import four_digits
+from lrtui.text.format import counted, four_digits
 
 LONG_TAIL = 1 / 3
 """Share of a run that must be dead if no test shows that training stood still."""
@@ -163,7 +163,7 @@ def _exhausted(state: RunState, over: bool) -> Advice | None:
     lrs = np.array([_range_from(series, start) for series in state.lrs])
     what = _dead_text(lrs, float(peak_lrs_used(state).max(initial=0.0)), over)
     if over:
-        text = f"in the last {dead:,} of {total:,} steps {what}{consequence}"
+        text = f"in the last {dead:,} of {counted(total, 'step')} {what}{consequence}"
     else:
         text = f"since step {since:,} {what}{consequence.replace('improved', 'improves')}"
     command = propose_schedule_for_next(state)
@@ -279,7 +279,7 @@ def _still_improving(state: RunState, over: bool) -> Advice | None:
     if not still_improving.is_improving(state):
         return None
     epochs = state.epochs[-1].epoch
-    longer = f"{2 * epochs:,} epochs" if _knows_epochs(state) else f"{2 * state.step:,} steps"
+    longer = counted(2 * epochs, "epoch") if _knows_epochs(state) else counted(2 * state.step, "step")
     return _advice(
         state,
         "still-improving",

@@ -8,6 +8,7 @@ from lrtui.run.commands import SwitchSchedule
 from lrtui.run.state import RunState
 from lrtui.schedules.forecast import follows_metric
 from lrtui.schedules.notation import parse_schedule
+from lrtui.text.format import counted
 
 
 def relative_threshold(state: RunState) -> Advice | None:
@@ -34,8 +35,8 @@ def relative_threshold(state: RunState) -> Advice | None:
         code="relative-threshold",
         title="relative threshold",
         brief=f"a relative threshold never cuts on a negative {metric}",
-        text=f"the test {metric} is negative and has not improved in {patience + 1} epochs, but a relative threshold "
-        'never cuts there: use threshold_mode="abs"',
+        text=f"the test {metric} is negative and has not improved in {counted(patience + 1, 'epoch')}, but a "
+        'relative threshold never cuts there: use threshold_mode="abs"',
         action="schedule",
         effect=f"switches to {command.schedule}",
         command=command,

@@ -58,7 +58,8 @@ def schedule_exhausted(state: RunState, remaining: RemainingLrs) -> Advice | Non
     if np.any(highest > DEAD_SHARE * peak * (1 + ROUNDING)) or not np.any(peak > 0):
         return None
     what, brief = _remaining_text(lrs, float(peak.max()))
-    text = f"in the remaining {left:,} of {state.total_steps:,} steps {what}, and the test result no longer improves"
+    steps = f"{left:,} of {counted(state.total_steps, 'step')}"
+    text = f"in the remaining {steps} {what}, and the test result no longer improves"
     command, epochs = propose_schedule(state), None
     effect = f"switches to {command.schedule}"
     if layer := _dead_layer(state, tests[-1].epoch):

@@ -18,6 +18,7 @@ from lrtui.analysis.advice.epoch_records import (
 from lrtui.run.commands import Extend
 from lrtui.run.evaluations import is_finite
 from lrtui.run.state import RunState
+from lrtui.text.format import counted
 
 EPOCHS = 3
 """Number of final epochs, each of which must be better than the one before."""
@@ -42,7 +43,7 @@ def still_improving(state: RunState) -> Advice | None:
         text=f"each of the last {EPOCHS} epochs improved on the one before, and the lr is still high: the run was too "
         "short",
         action="restart",
-        effect=f"restarts with {2 * epochs:,} epochs",
+        effect=f"restarts with {counted(2 * epochs, 'epoch')}",
         command=Extend(epochs),
         step=state.step,
         changes=len(state.changes),

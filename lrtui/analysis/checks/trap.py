@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from lrtui.analysis.checks.context import ScheduleContext
 from lrtui.analysis.checks.lr_context import LrContext
 from lrtui.schedules.schedule import Schedule
+from lrtui.text.format import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,10 @@ class Example:
     accumulate: int = 1
 
     def __str__(self) -> str:
-        epochs = "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
-        batches = f" of {self.accumulate} batches each" if self.accumulate > 1 else ""
+        batches = f" of {counted(self.accumulate, 'batch')} each" if self.accumulate > 1 else ""
         lines = [
-            f"For example, with {self.optimizer} in {epochs} of {self.steps} steps{batches} (lr at the start of each "
-            "epoch | lr of the last step):",
+            f"For example, with {self.optimizer} in {counted(self.epochs, 'epoch')} of {counted(self.steps, 'step')}"
+            f"{batches} (lr at the start of each epoch | lr of the last step):",
             f"  {self.schedule}",
             f"  lr {self.lrs}",
             "Better:",

@@ -269,7 +269,7 @@ def new_plan(
             f"at most {MAX_RUNS:,}"
         )
     if engine.jobs > MAX_PROCESSES:
-        raise UsageError(f"{engine.jobs:,} processes are too many; at most {MAX_PROCESSES}")
+        raise UsageError(f"{counted(engine.jobs, 'process')} are too many; at most {MAX_PROCESSES}")
     # of another task it is not known before its first test whether it has an accuracy
     if common.task == RunSpec().task and (refusal := accuracy_refusal(target)):
         raise UsageError(refusal)

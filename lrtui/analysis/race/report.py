@@ -65,7 +65,7 @@ def _row(standing: Standing, placing: Placing) -> list[str]:
     if standing.plan.target is None:
         return row
     if placing.reached is None:
-        return [*row, f"{placing.reached_seeds} of {len(standing.seeds)} seeds", MISSING, MISSING]
+        return [*row, f"{placing.reached_seeds} of {counted(len(standing.seeds), 'seed')}", MISSING, MISSING]
     return [*row, f"{placing.reached.steps:,.0f}", duration(placing.reached.seconds), str(placing.time_rank)]
 
 
@@ -172,7 +172,7 @@ def summary(standing: Standing) -> list[str]:
     first = standing.placings[0]
     mean = f"a mean {standing.metric}" if len(standing.seeds) > 1 else f"{standing.metric}"
     rank = "first" if standing.is_whole else "first so far"
-    text = f"{rank}: {first.label}, {mean} of {figure(first.mean)} after {standing.step:,} steps"
+    text = f"{rank}: {first.label}, {mean} of {figure(first.mean)} after {counted(standing.step, 'step')}"
     if standing.lead is None:
         lines = [f"{text}; no other schedule is ranked{'' if standing.is_whole else ' yet'}"]
     else:
@@ -206,7 +206,7 @@ def notes(standing: Standing) -> list[str]:
     lines = []
     if standing.placings:
         lines.append(
-            f"{standing.metric}: from the test after {standing.step:,} steps (epoch {standing.epoch}); "
+            f"{standing.metric}: from the test after {counted(standing.step, 'step')} (epoch {standing.epoch}); "
             + ("mean over " if len(standing.seeds) > 1 else "")
             + f"{counted(len(standing.seeds), 'seed')}, {_seeds_text(standing.seeds)}; with the same seed all "
             "schedules have the same initial weights and data order"
@@ -222,7 +222,8 @@ def notes(standing: Standing) -> list[str]:
         )
     if standing.placings and len(standing.seeds) < len(standing.plan.seeds):
         lines.append(
-            f"the race is not finished: {len(standing.seeds)} of {len(standing.plan.seeds)} seeds are included"
+            f"the race is not finished: {len(standing.seeds)} of {counted(len(standing.plan.seeds), 'seed')} "
+            "are included"
         )
     if any(unranked.why == "stopped" for unranked in standing.unranked):
         lines.append(f"stopping rule: {RULE}")

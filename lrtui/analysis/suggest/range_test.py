@@ -15,6 +15,7 @@ from lrtui.run.spec import RunSpec
 from lrtui.schedules.notation import parse_optimizer
 from lrtui.tasks.registry import expected_batches_per_epoch
 from lrtui.tasks.task import Say
+from lrtui.text.format import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +97,8 @@ def _sweep(budget: float, total_steps: int) -> Sweep:
     if room < MIN_STEPS:
         least = MIN_STEPS / MAX_BUDGET_SHARE / total_steps
         raise UsageError(
-            f"--budget {budget:g} is only {int(budget * total_steps):,} steps: a range test needs {MIN_STEPS}, and may "
-            f"use {MAX_BUDGET_SHARE:.0%} of the budget; use {least:.3g} or more"
+            f"--budget {budget:g} is only {counted(int(budget * total_steps), 'step')}: a range test needs "
+            f"{MIN_STEPS}, and may use {MAX_BUDGET_SHARE:.0%} of the budget; use {least:.3g} or more"
         )
     return Sweep(steps=min(Sweep().steps, room))
 

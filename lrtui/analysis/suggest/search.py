@@ -153,7 +153,7 @@ class Search:
             self._check_stopped()
             raise
         self._check_stopped()
-        self._say(f"the range test found an lr of {four_digits(range_test.lr)} ({range_test.steps:,} steps)")
+        self._say(f"the range test found an lr of {four_digits(range_test.lr)} ({counted(range_test.steps, 'step')})")
         self._steps = range_test.steps
         whole = Horizon.of(spec, range_test.batches_per_epoch)
         spec = replace(spec, epochs=whole.epochs)

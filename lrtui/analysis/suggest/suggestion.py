@@ -150,7 +150,7 @@ def reason_lines(suggestion: Suggestion) -> Iterator[str]:
     for standing in rounds:
         yield from _round_lines(standing)
     yield from _full_run_lines(suggestion)
-    yield f"spent: {suggestion.spent:.2f} of {suggestion.budget:g} full runs"
+    yield f"spent: {suggestion.spent:.2f} of {counted(suggestion.budget, 'full run')}"
     yield f"confidence: {CONFIDENCE_TEXT[suggestion.confidence]}: {suggestion.confidence_reason}"
 
 

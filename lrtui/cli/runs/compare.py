@@ -19,7 +19,7 @@ from lrtui.run.events import GLYPHS
 from lrtui.run.state import RunState
 from lrtui.store.reader import StoredRun
 from lrtui.store.store_feed import StoreFeed
-from lrtui.text.format import printable
+from lrtui.text.format import counted, printable
 
 EPILOG = """\
 Examples:
@@ -59,7 +59,7 @@ def command(runs: tuple[str, ...], as_json: bool, store: str | None) -> int:
     for run, state in zip(found, states, strict=True):
         schedule = f"{printable(run.schedule)}, " if run.schedule else ""
         time = time_after(state.elapsed, is_log=run.spec.is_log)
-        print_prose(f"{title_of(run)}: {GLYPHS[run.state]} {run.state}, {schedule}{run.step:,} steps{time}")
+        print_prose(f"{title_of(run)}: {GLYPHS[run.state]} {run.state}, {schedule}{counted(run.step, 'step')}{time}")
     for line in comparison_lines([f"#{run.id}" for run in found], states, comparison, terminal_width()):
         print_prose(line)
     print()

@@ -50,7 +50,7 @@ def command(run: str, file_format: str, out: str | None, store: str | None) -> i
             from lrtui.store.tensorboard_export import write_event_files
 
             points = write_event_files(events, Path(str(out)), stored.created)
-            print_prose(f"{points:,} points in {out}", sys.stderr)
+            print_prose(f"{counted(points, 'point')} in {out}", sys.stderr)
         elif file_format == "csv":
             # the first line is the header
             lines = csv_lines(

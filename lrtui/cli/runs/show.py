@@ -157,11 +157,9 @@ def _head_lines(run: StoredRun) -> list[str]:
     if run.spec.is_log and known is None:
         # a log may not know of epochs
         epochs = f"{counted(done, 'epoch')}, " if done else ""
-    steps = f"{run.step:,}" + (f" of {run.total_steps:,}" if run.total_steps else "")
+    steps = f"{run.step:,} of {counted(run.total_steps, 'step')}" if run.total_steps else counted(run.step, "step")
     time = time_after(run.seconds, is_log=run.spec.is_log)
-    lines = wrapped(
-        f"{printable(run.title)}: {GLYPHS[run.state]} {run.state}, {epochs}{steps} steps{time}", terminal_width()
-    )
+    lines = wrapped(f"{printable(run.title)}: {GLYPHS[run.state]} {run.state}, {epochs}{steps}{time}", terminal_width())
     if run.error:
         lines += [f"  {line}" for line in printable_lines(run.error)]
     if run.note:
@@ -231,7 +229,8 @@ def _environment(run: StoredRun, details: RunDetails) -> list[tuple[str, str]]:
 
 
 def _samples(data: Mapping[str, str | int]) -> str:
-    return f"{data.get('train', 0):,} training and {data.get('test', 0):,} test samples"
+    test = counted(int(data.get("test", 0)), "test sample")
+    return f"{data.get('train', 0):,} training and {test}"
 
 
 def _device(run: StoredRun, details: RunDetails) -> str:
@@ -334,4 +333,4 @@ def print_charts(state: RunState) -> None:
             print(f"{SIGNS['braille']} {printable(name)} (means)")
             print_chart([curve], ticks, from_zero=False, rows=14, x_label=label)
     if len(state.metrics) > MAX_METRICS:
-        print(f"{len(state.metrics) - MAX_METRICS:,} more metrics of the steps: --json has them")
+        print(f"{counted(len(state.metrics) - MAX_METRICS, 'more metric')} of the steps: --json has them")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lrtui.sources.log_file import opened, read_bytes, signature
 from lrtui.sources.text.line_trouble import LineTrouble
+from lrtui.text.format import counted
 
 BLOCK_BYTES = 512 << 10
 LONGEST_LINE = 1 << 20
@@ -61,7 +62,7 @@ class LineTail:
     @property
     def trouble(self) -> str:
         """What can't be read; empty if everything can."""
-        holes = f"{self._path} has {self._holes:,} NUL bytes, as a crash leaves them; they are left out."
+        holes = f"{self._path} has {counted(self._holes, 'NUL byte')} as after a crash, left out."
         return " ".join(filter(None, (self._error, str(self._lines), holes if self._holes else "")))
 
     def has_news(self) -> bool:

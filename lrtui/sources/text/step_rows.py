@@ -10,6 +10,7 @@ import numpy as np
 from lrtui.run.feed import FeedItem, StepBlock
 from lrtui.run.minmax_pyramid import Floats
 from lrtui.sources.named_series import MOST_SERIES
+from lrtui.text.format import counted
 
 LARGEST = 2**62
 
@@ -62,7 +63,7 @@ class StepRows:
             raise ValueError(f"its seconds are {seconds}")
         logged = get("lrs")
         if type(logged) is not list or not self._groups <= len(logged) <= MAX_GROUPS:
-            raise ValueError(f"it has not the lrs of {self._groups} parameter groups")
+            raise ValueError(f"it has not the lrs of {counted(self._groups, 'parameter group')}")
         lrs = tuple(map(_number, logged))
         metrics = self._metrics_of(get("metrics"))
         missing = step - self.next_step

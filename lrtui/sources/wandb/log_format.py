@@ -30,6 +30,7 @@ from lrtui.sources.wandb.messages import (
 )
 from lrtui.sources.wandb.records import WandbRecords
 from lrtui.sources.wandb.run_folders import run_files, run_path
+from lrtui.text.format import counted
 
 _QUOTED = {b'"NaN"': nan, b'"Infinity"': inf, b'"-Infinity"': -inf}
 _MOST_SETTINGS = 1_000
@@ -222,7 +223,7 @@ class WandbReader:
     def _describe_trouble(self) -> str:
         found = [file.trouble for file in self._files if file.trouble]
         if self._malformed:
-            found.append(f"{self._files[0].path}: {self._malformed:,} records can't be read, and are left out.")
+            found.append(f"{self._files[0].path}: {counted(self._malformed, 'record')} left out, unreadable.")
         if self._values.trouble:
             found.append(f"{self._files[0].path}: {self._values.trouble}")
         return " ".join(found)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lrtui.sources.log_file import opened, read_bytes, signature
+from lrtui.text.format import counted
 
 _HEADER = b":W&B\xe1\xbe"
 """Followed by the version of the format, one byte, which has always been 0."""
@@ -83,7 +84,9 @@ class WandbRecords:
         if self._cut_at is not None and self._is_cut_said:
             found.append(f"{self.path} is cut off: it ends within the record at byte {self._cut_at:,}.")
         if self._too_large:
-            found.append(f"{self.path}: {self._too_large:,} records above {_LARGEST_RECORD >> 20} MB are left out.")
+            found.append(
+                f"{self.path}: {counted(self._too_large, 'record')} above {_LARGEST_RECORD >> 20} MB left out."
+            )
         return " ".join(found)
 
     def has_news(self) -> bool:

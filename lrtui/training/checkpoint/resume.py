@@ -14,6 +14,7 @@ from lrtui.schedules.horizon import Horizon
 from lrtui.schedules.notation import parse_schedule
 from lrtui.schedules.schedule import check_no_fixed_length
 from lrtui.schedules.script import parse_script_line, read_script
+from lrtui.text.format import counted
 from lrtui.training.checkpoint.files import ResumePoint, SavedFile, own_files, saved_files
 from lrtui.training.checkpoint.format import Checkpoint, load_checkpoint
 from lrtui.training.checkpoint.state import TrainingState, sizes, versions
@@ -155,7 +156,7 @@ class ResumedRun:
         """
         point, saved = self.point, self.checkpoint
         if self._added_epochs < 0:
-            raise UsageError(f"the run has {self._epochs:,} epochs already; --epochs can only extend it")
+            raise UsageError(f"the run has {counted(self._epochs, 'epoch')} already; --epochs can only extend it")
         if self._added_epochs > 0 and not self._switches:
             current = parse_schedule(saved.lr_control["schedule"])
             check_no_fixed_length(current, "set another schedule for the added epochs with --schedule")
@@ -169,7 +170,7 @@ class ResumedRun:
             raise UsageError(OVER.format(epoch=-(-saved.step // per_epoch), steps=saved.step))
         horizon = horizon.extended(epochs - horizon.epochs)
         if saved.step >= horizon.total_steps and not saved.progress.get("testing") and point.commands:
-            raise UsageError(f"all {epochs:,} epochs of the run are done; --epochs extends it")
+            raise UsageError(f"the run is done, with {counted(epochs, 'epoch')}; --epochs extends it")
         if self._added_epochs or point.commands:
             trial = LrTrial(saved.spec.optimizer, horizon, saved.lr_control, saved.optimizer["param_groups"])
             for command in point.commands:

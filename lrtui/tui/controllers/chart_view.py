@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.plotting.scale import AXES
+from lrtui.text.format import counted
 from lrtui.tui.panes.at_cursor import change_at_cursor, event_at_cursor
 from lrtui.tui.x_axis import PAN, least_range, now_of, seconds_per_step, shown_range, step_at, whole_range, x_of_step
 
@@ -32,7 +33,9 @@ class ChartViewController:
 
     def smoothing(self) -> None:
         span = self._view.next_smoothing()
-        self._cockpit.say(f"training loss smoothed over {span} steps" if span else "training loss without smoothing")
+        self._cockpit.say(
+            f"training loss smoothed over {counted(span, 'step')}" if span else "training loss without smoothing"
+        )
 
     def x_axis(self) -> None:
         scene, port = self._cockpit.scene, self._view.viewport

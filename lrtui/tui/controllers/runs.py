@@ -11,6 +11,7 @@ from lrtui.run.commands import Command, Extend, Pause, Resume, ScaleLr, SetLr, S
 from lrtui.run.errors import LrtuiError
 from lrtui.run.spec import RunSpec, option_name
 from lrtui.schedules.forecast import MAX_STEPS, ForecastRequest, request_for_run
+from lrtui.text.format import counted
 from lrtui.tui.forecast import CurveRequest, CurveResult
 from lrtui.tui.run_list.source_runs import ShownRun, key_of
 
@@ -175,7 +176,9 @@ class RunsController:
         values = {each.name: getattr(longer, each.name) for each in fields(ForecastRequest)}
         asked = CurveRequest(**values, checked=True, accumulate=spec.accumulate)
         self._extension = (asked, run, lambda: self._apply(run, commands, after))
-        self._cockpit.say(f"Checking the schedule over {spec.epochs:,} epochs before run {key_of(run)} is extended.")
+        self._cockpit.say(
+            f"Checking the schedule over {counted(spec.epochs, 'epoch')} before run {key_of(run)} is extended."
+        )
         self._cockpit.ask(EXTENDED, asked)
 
     def take_forecast(self, answer: CurveResult) -> bool:
@@ -191,7 +194,7 @@ class RunsController:
             return True
         from lrtui.tui.screens.dialogs import Choice, ConfirmScreen
 
-        findings = [f"over {request.epochs:,} epochs: {finding}" for finding in answer.findings]
+        findings = [f"over {counted(request.epochs, 'epoch')}: {finding}" for finding in answer.findings]
 
         def answered(choice: str | None) -> None:
             if choice is None:
@@ -202,7 +205,7 @@ class RunsController:
             extend()
 
         choices = (
-            Choice("enter", f"extend it to {request.epochs:,} epochs all the same", "extend"),
+            Choice("enter", f"extend it to {counted(request.epochs, 'epoch')} all the same", "extend"),
             Choice("escape", "do not extend it", None),
         )
         question = "\n".join([f"Run {key_of(run)} {findings[0]}", *findings[1:]])

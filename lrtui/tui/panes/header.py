@@ -11,7 +11,7 @@ from lrtui.run.evaluations import ACCURACY, LOSS, metric_of
 from lrtui.run.events import GLYPHS
 from lrtui.run.spec import RunSpec, trained_lr
 from lrtui.run.state import RunState
-from lrtui.text.format import cut, cut_start, duration, four_digits, printable, width_of
+from lrtui.text.format import counted, cut, cut_start, duration, four_digits, printable, width_of
 from lrtui.tui.panes.metrics import latest_loss
 from lrtui.tui.panes.repaint import CachedStyles, changed_part
 from lrtui.tui.run_list.source_runs import label_of, log_of, names_epochs
@@ -53,7 +53,7 @@ def title_line(label: str, spec: RunSpec, state: RunState | None, width: int, lo
                 made = parse_optimizer(optimizer)
                 optimizer = " + ".join(part.name for _, part in made.parts) or made.name
             processes = started.processes if started else spec.nproc
-            together = [f"{processes} processes"] if processes > 1 else []
+            together = [counted(processes, "process")] if processes > 1 else []
             parts = [optimizer, *([device] if device else []), *together, *precision, f"seed {spec.seed}"]
             if started and spec.is_attached:
                 # neither is known of the user's own script, and of one that is not attached not even the optimizer
@@ -102,7 +102,7 @@ def progress_line(spec: RunSpec, state: RunState | None, width: int, *, has_epoc
     if not state.total_steps:
         # of unknown length
         epoch = f"epoch {state.epoch}   " if has_epochs else ""
-        text = f" {epoch}{state.step:,} steps{time}"
+        text = f" {epoch}{counted(state.step, 'step')}{time}"
         return Text(cut(text, width), no_wrap=True, end="")
     # a log can grow past the total that it announced
     share = min(1.0, state.step / state.total_steps)

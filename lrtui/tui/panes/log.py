@@ -15,6 +15,7 @@ from textual.widgets import Input, Log, Static
 from lrtui.panes import PANES_BY_NAME
 from lrtui.run.log import LOG_LINES, LogLine
 from lrtui.run.state import RunState
+from lrtui.text.format import counted
 from lrtui.tui.panes.filter_line import FilterLine
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.panes.wrapped import wrapped
@@ -141,7 +142,7 @@ class LogPane(Vertical):
     def _show_figure(self) -> None:
         if self._state is None:
             return
-        found = [f"{self._found:,} lines with {' '.join(self._filter_terms)}"] if self._filter_terms else []
+        found = [f"{counted(self._found, 'line')} with {' '.join(self._filter_terms)}"] if self._filter_terms else []
         self.query_one(Frame).show(" · ".join([*found, "following" if self._follows else "press end to follow"]))
 
     def _parts(self, lines: Iterable[LogLine]) -> list[str]:

@@ -13,7 +13,7 @@ from lrtui.plotting.layers import Layer, Line
 from lrtui.run.evaluations import ACCURACY, LOSS, metric_of, shown_loss
 from lrtui.run.name_pattern import name_matches
 from lrtui.run.state import RunState
-from lrtui.text.format import cut_start, four_digits, printable
+from lrtui.text.format import counted, cut_start, four_digits, printable
 from lrtui.tui.panes.at_cursor import loss_at_cursor, metric_at_cursor
 from lrtui.tui.panes.chart_pane import (
     AVERAGED,
@@ -152,7 +152,7 @@ class MetricChart(ChartPane):
         if not span:
             return [legend_of((LINE_SAMPLE, style, batches), *tests)]
         band = ("⣿", band_style(run, scene), batches)
-        long = legend_of((LINE_SAMPLE, style, f"mean of {span} batches"), band, *tests)
+        long = legend_of((LINE_SAMPLE, style, f"mean of {counted(span, 'batch')}"), band, *tests)
         return [long, legend_of((LINE_SAMPLE, style, "mean"), band, *((*row[:2], "test") for row in tests))]
 
     def chart_of(self, scene: Scene) -> Chart | None:

@@ -14,7 +14,7 @@ from lrtui.run.events import RunStarted
 from lrtui.run.source import LogDescription
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
-from lrtui.text.format import cut, printable
+from lrtui.text.format import counted, cut, printable
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.panes.machine_line import MachineLine
 from lrtui.tui.panes.wrapped import wrapped
@@ -38,7 +38,7 @@ def settings_lines(spec: RunSpec, state: RunState | None, log: LogDescription | 
     schedule = state.schedule if state and state.schedule else spec.schedule
     lines = [("schedule", schedule)]
     if started and started.total_steps is not None:
-        lines.append(("", f"{started.total_steps:,} steps, {started.batches_per_epoch:,} per epoch"))
+        lines.append(("", f"{counted(started.total_steps, 'step')}, {started.batches_per_epoch:,} per epoch"))
     if started and not started.settings_known and not spec.is_attached:
         return [("schedule", schedule or "unknown"), *lines[1:]]
     if state and state.scale and any(scale != 1 for scale in state.scale):
@@ -51,7 +51,7 @@ def settings_lines(spec: RunSpec, state: RunState | None, log: LogDescription | 
         tested = f"+ {started.data['test']:,} test" if started.data["test"] else "samples, no test data"
         lines.append(("data", f"{started.data['train']:,} train {tested}, {started.data['source']}"))
     if started and started.parameter_count:
-        lines.append(("model", f"{started.parameter_count:,} parameters"))
+        lines.append(("model", counted(started.parameter_count, "parameter")))
     accumulated = f" x {spec.accumulate} per step" if spec.accumulate > 1 else ""
     lines.append(("epochs", f"{_epochs(spec, started)}   batch size {spec.batch_size}{accumulated}"))
     if spec.clip_grad_norm is not None:
@@ -65,7 +65,7 @@ def settings_lines(spec: RunSpec, state: RunState | None, log: LogDescription | 
 
 
 def _processes(number: int, spec: RunSpec) -> str:
-    return f"{number:,} processes" + (f" ({spec.parallel})" if spec.parallel != "ddp" else "")
+    return counted(number, "process") + (f" ({spec.parallel})" if spec.parallel != "ddp" else "")
 
 
 MEANING_TITLES = {"loss": "loss", "test_loss": "test loss", "accuracy": "accuracy", "lr": "lr", "epoch": "epoch"}
@@ -82,7 +82,7 @@ def log_lines(spec: RunSpec, state: RunState | None, log: LogDescription | None)
     ]
     started = state.started if state else None
     if started and started.total_steps is not None:
-        lines.append(("length", f"{started.total_steps:,} steps"))
+        lines.append(("length", counted(started.total_steps, "step")))
     for found in log.recognized if log else ():
         title = MEANING_TITLES.get(found.meaning, found.meaning)
         # further lrs stand below the first
@@ -104,7 +104,7 @@ def _script_lines(started: RunStarted) -> list[tuple[str, str]]:
     values = {
         "optimizer": spec.optimizer.removeprefix("task:") if spec.optimizer.startswith("task:") else "",
         "script": spec.script,
-        "model": f"{started.parameter_count:,} parameters" if started.parameter_count else "",
+        "model": counted(started.parameter_count, "parameter") if started.parameter_count else "",
         "epochs": "" if started.total_steps is None else f"{spec.epochs}",
         "batches": f"{spec.accumulate} per step" if spec.accumulate > 1 else "",
         "device": started.device,
@@ -118,7 +118,9 @@ def _epochs(spec: RunSpec, started: RunStarted | None) -> str:
     if spec.max_steps is None:
         return str(spec.epochs)
     return (
-        f"until step {spec.max_steps:,}" if spec.epochs_follow else f"{spec.epochs}, at most {spec.max_steps:,} steps"
+        f"until step {spec.max_steps:,}"
+        if spec.epochs_follow
+        else f"{spec.epochs}, at most {counted(spec.max_steps, 'step')}"
     )
 
 

@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from lrtui.run.comparison import compare, difference_blocks, moment_blocks, result_block, time_after
 from lrtui.run.events import GLYPHS
-from lrtui.text.format import printable
+from lrtui.text.format import counted, printable
 from lrtui.tui.panes.frame import Frame
 from lrtui.tui.run_list.source_runs import ShownRun, label_of
 
@@ -47,7 +47,7 @@ def _heading(run: ShownRun) -> str:
     status = f"waiting: {state.waiting_for}" if state.started is None and state.is_live else state.status
     schedule = f"{schedule}, " if schedule else ""
     time = time_after(state.elapsed, is_log=run.spec.is_log)
-    return f"{label_of(run)} {GLYPHS[state.status]} {status}, {schedule}{state.step:,} steps{time}"
+    return f"{label_of(run)} {GLYPHS[state.status]} {status}, {schedule}{counted(state.step, 'step')}{time}"
 
 
 def arrange_in_rows(blocks: Sequence[Sequence[str]], width: int) -> list[list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lrtui.analysis.checks.context import Part, ScheduleContext
 from lrtui.analysis.checks.fixes import change, fits, with_run_length
 from lrtui.analysis.checks.trap import Example, Problem, trap
-from lrtui.text.format import four_digits, two_digits
+from lrtui.text.format import counted, four_digits, two_digits
 
 ORDER = 50
 
@@ -236,8 +236,8 @@ def groups_flattened(context: ScheduleContext) -> Problem | None:
             lists = {name: tuple(two_digits(part.get(name) * lr / lrs[0]) for lr in lrs) for name in names}
             fixes = [change(context, [part], **lists)]
         return Problem(
-            f"{names[-1]}={part.get(names[-1]):g} applies to all {len(lrs)} parameter groups and replaces their own "
-            f"lrs ({', '.join(four_digits(lr) for lr in lrs)})",
+            f"{names[-1]}={part.get(names[-1]):g} applies to all {counted(len(lrs), 'parameter group')} and replaces "
+            f"their own lrs ({', '.join(four_digits(lr) for lr in lrs)})",
             fixes,
         )
     return None

@@ -12,6 +12,7 @@ from lrtui.schedules.lr_curve import DEAD_SHARE
 from lrtui.schedules.parameter import Parameter
 from lrtui.schedules.schedule import Schedule
 from lrtui.schedules.step_count import is_share
+from lrtui.text.format import counted
 
 ORDER = 30
 
@@ -124,7 +125,7 @@ def epochs_for_batches(context: ScheduleContext) -> Problem | None:
     part, counts = small[0]
     return Problem(
         f"{_counts_text(part, *next(iter(counts.items())))} counts batches, but looks like a number of epochs; an "
-        f"epoch has {length:,} batches",
+        f"epoch has {counted(length, 'batch')}",
         _in_batches(context, small),
     )
 
@@ -191,7 +192,7 @@ def batches_for_epochs(context: ScheduleContext) -> Problem | None:
                 continue
             return Problem(
                 f"{_counts_text(part, name, values)} counts epochs, but looks like a number of batches; the run has "
-                f"{context.calls:,} epochs of {length:,} batches",
+                f"{counted(context.calls, 'epoch')} of {counted(length, 'batch')}",
                 [replace(context.schedule, per="batch", per_given=True), *fits(context)],
             )
     return None
