@@ -20,10 +20,11 @@ from pathlib import Path
 
 from lrtui.analysis.race.plan import new_plan, parse_entrant
 from lrtui.analysis.race.plan_files import PlanFiles
-from lrtui.analysis.race.race import Race, find_unfinished
+from lrtui.analysis.race.race import Race
 from lrtui.analysis.race.report import standing_markdown
 from lrtui.analysis.race.results import read_results
 from lrtui.analysis.race.standing import rank
+from lrtui.analysis.race.unfinished import find_unfinished
 from lrtui.run.spec import RunSpec
 from lrtui.schedules.catalogue import CATALOGUE
 from lrtui.tasks.registry import expected_batches_per_epoch

@@ -21,10 +21,11 @@ from lrtui.analysis.race.plan import (
     parse_entrant,
 )
 from lrtui.analysis.race.plan_files import PlanFiles
-from lrtui.analysis.race.race import Race, find_unfinished, has_open_runs, race_launcher
+from lrtui.analysis.race.race import Race, race_launcher
 from lrtui.analysis.race.report import standing_lines, standing_markdown, standing_records
 from lrtui.analysis.race.results import CellResult, read_results
 from lrtui.analysis.race.standing import Standing, mean_tests, rank
+from lrtui.analysis.race.unfinished import find_unfinished, has_open_runs
 from lrtui.cli.charts import MARKERS, Curve, epoch_ticks, print_chart, print_legend
 from lrtui.cli.command import Command, option
 from lrtui.cli.engine_options import check_installed, engine_options, read_engine

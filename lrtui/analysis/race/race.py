@@ -5,45 +5,25 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 
 from lrtui.analysis.race.plan import Cell, RacePlan, Ruling
 from lrtui.analysis.race.plan_files import RACES, PlanFiles
-from lrtui.analysis.race.results import CellResult, find_run_of, objective_of_race, open_cells, read_results
+from lrtui.analysis.race.results import CellResult, objective_of_race, open_cells, read_results
+from lrtui.analysis.race.run_checkpoints import keep_last_checkpoint, resume_plan_of
 from lrtui.analysis.race.stopping import StoppingRule
 from lrtui.distributed.engine_launcher import engine_launcher
 from lrtui.distributed.engine_settings import LOCAL
 from lrtui.distributed.launcher import Launcher
 from lrtui.engine.recording import user_code
-from lrtui.engine.resume import ResumePlan, plan_resume
 from lrtui.engine.run import Run
 from lrtui.run.commands import Stop
-from lrtui.run.errors import CheckpointError, LrtuiError, StoreError, UsageError
+from lrtui.run.errors import LrtuiError, UsageError
 from lrtui.run.evaluations import metric_of
 from lrtui.run.events import EvalDone
-from lrtui.store.connection import open_for_reading
 from lrtui.store.liveness import HEARTBEAT_SECONDS
-from lrtui.store.location import DATABASE
-from lrtui.store.reader import checkpoint_folder
-from lrtui.store.removal import BranchCheckpoints, remove_files
 from lrtui.tasks.task import Say
 from lrtui.text.format import counted, duration, figure
-from lrtui.training.checkpoint.files import saved_files
-
-
-def keep_last_checkpoint(folder: Path, run: int) -> None:
-    """Remove all checkpoints of a run except the last one and those that a branch needs.
-
-    The last one allows the run to be extended, or branched from its end.
-
-    Raises:
-        StoreError: if the store can't be read, or a file can't be removed.
-    """
-    with closing(open_for_reading(folder)) as connection:
-        points = BranchCheckpoints(connection)
-    older = [file.path for file in saved_files(checkpoint_folder(folder, run))[:-1]]
-    remove_files([path for path in older if path not in points])
 
 
 @contextmanager
@@ -77,9 +57,6 @@ POLL_SECONDS = 0.05
 
 MAX_LOST = 3
 """How often a run is resumed whose workers end without a new checkpoint."""
-
-WAIT_SECONDS = 30.0
-"""Seconds that a resumed race waits for a run that is ending in another process."""
 
 
 class Race:
@@ -193,7 +170,7 @@ class Race:
         return min((cell for cell in waiting if cell.seed == waiting[0].seed), key=sort_key)
 
     def _start(self, cell: Cell) -> None:
-        resume_plan = self._resume_plan(cell)
+        resume_plan = resume_plan_of(self._files.folder, self.plan, cell)
         spec = self.plan.spec(cell) if resume_plan is None else resume_plan.spec
         run = Run(spec, resume_plan=resume_plan, launcher=self._launcher).start()
         self._running[cell] = run
@@ -203,26 +180,6 @@ class Race:
         resumes_at = f", resumes at step {resume_plan.file.step:,}" if resume_plan else ""
         self._say(f"seed {cell.seed}  {label}{resumes_at}  ({done} of {counted(len(self.plan.cells), 'run')} done)")
         self._record_run(cell, run)
-
-    def _resume_plan(self, cell: Cell) -> ResumePlan | None:
-        """Return how to resume an interrupted run; None if it is new or has no checkpoint."""
-        folder, until = self._files.folder, time.monotonic() + WAIT_SECONDS
-        if not (folder / DATABASE).exists():
-            return None
-        while True:
-            with closing(open_for_reading(folder)) as connection:
-                found = find_run_of(connection, self.plan, cell)
-            if found is None:
-                return None
-            if not found.is_live:
-                break
-            if time.monotonic() > until:
-                raise UsageError(f"{found.title} is still running in process {found.process.pid}; wait for it to end")
-            time.sleep(POLL_SECONDS)
-        try:
-            return plan_resume(folder, str(found.id))
-        except CheckpointError:
-            return None
 
     def _poll_all(self) -> None:
         for cell, run in list(self._running.items()):
@@ -300,7 +257,7 @@ class Race:
             LrtuiError: if that was before its first checkpoint.
         """
         label = f"{self.plan.entrants[cell.entrant].label} with seed {cell.seed}"
-        resume_plan = self._resume_plan(cell)
+        resume_plan = resume_plan_of(self._files.folder, self.plan, cell)
         step = 0 if resume_plan is None else resume_plan.file.step
         before, times = self._lost.get(cell, (0, 0))
         self._lost[cell] = step, times + 1 if step == before else 1
@@ -333,28 +290,3 @@ class Race:
             self._poll(cell, run)
             self._forget_withdrawn(cell, run)
         self._running.clear()
-
-
-def find_unfinished(files: PlanFiles, plan: RacePlan) -> RacePlan | None:
-    """Return the newest race with the same entrants and settings if it is not done, else None.
-
-    Raises:
-        StoreError: if the store can't be read.
-    """
-    for number in reversed(files.numbers()):
-        try:
-            other = files.load(number)
-        except StoreError:
-            continue  # a damaged plan is reported when it is used
-        if other.is_same_race(plan):
-            return other if has_open_runs(files, other) else None
-    return None
-
-
-def has_open_runs(files: PlanFiles, plan: RacePlan) -> bool:
-    """Return whether a race has runs that are not done.
-
-    Raises:
-        StoreError: if the store can't be read.
-    """
-    return bool(open_cells(plan, read_results(files.folder, plan)))

@@ -13,8 +13,9 @@ from race_runs import TASKS, planned, run_race, standing
 
 from lrtui.analysis.race.plan import Cell, new_plan
 from lrtui.analysis.race.plan_files import PlanFiles
-from lrtui.analysis.race.race import Race, find_unfinished, has_open_runs
+from lrtui.analysis.race.race import Race
 from lrtui.analysis.race.results import read_results
+from lrtui.analysis.race.unfinished import find_unfinished, has_open_runs
 from lrtui.run.errors import LrtuiError
 from lrtui.training.checkpoint.files import saved_files
 
