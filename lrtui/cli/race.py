@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -218,9 +219,17 @@ def _run(files: PlanFiles, plan: RacePlan, *, quiet: bool) -> int:
         f"{plan.title}: {counted(len(plan.cells), 'run')} of {plan.common.length}, {plan.common.task}, "
         f"stored in {files.folder}"
     )
-    with progress, task_output_on_stderr(), race_launcher(files, plan, say) as launcher:
-        race = Race(files, plan, say, launcher, progress.update)
-        with stop_on_signals(race.stop) as signals:
+    race: Race | None = None
+
+    def stop(because: str) -> None:
+        if race is None:
+            # an engine may take long to start, and has nothing to save
+            raise KeyboardInterrupt
+        race.stop(because)
+
+    with progress, task_output_on_stderr(), stop_on_signals(stop) as signals, suppress(KeyboardInterrupt):
+        with race_launcher(files, plan, say) as launcher:
+            race = Race(files, plan, say, launcher, progress.update)
             race.run()
     # a signal after the last run has ended interrupts nothing
     return signals[0] if signals and has_open_runs(files, plan) else 0

@@ -52,6 +52,9 @@ HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + HTTP2_SETTINGS
 # no reports to Ray's makers; Ray otherwise leaves out what .gitignore names, such as data
 ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_RUNTIME_ENV_IGNORE_GITIGNORE": "1"}
 
+# how long the processes of a cluster outlive its head, when this process is killed; Ray's default is a minute
+OF_OWN_CLUSTER = {"RAY_gcs_rpc_server_reconnect_timeout_s": "15"}
+
 
 def _ray() -> Any:
     """Return Ray, which takes 0.6 s to import."""
@@ -145,8 +148,8 @@ class RayLauncher:
         self._workers: list[RayWorker] = []
         self._lock = threading.Lock()
         address = address or os.environ.get(ADDRESS)
-        self._connect(address, files, say)
         try:
+            self._connect(address, files, say)
             self._check_room(address, say)
             ray = _ray()
             self.host = host or ray.util.get_node_ip_address()
@@ -161,7 +164,7 @@ class RayLauncher:
             _check_address(address)
         else:
             say("starting Ray on this machine")
-        for name, value in ENVIRONMENT.items():
+        for name, value in (ENVIRONMENT if address else ENVIRONMENT | OF_OWN_CLUSTER).items():
             os.environ.setdefault(name, value)
         if address and _has_token():
             # `ray start` uses the user's token if there is one, but ray.init does not
@@ -173,17 +176,23 @@ class RayLauncher:
         if files is not None:
             runtime |= {"working_dir": str(files.folder), "excludes": _patterns(files)}
         own = {} if address else {"include_dashboard": False, "object_store_memory": OBJECT_BYTES}
+        failure: BaseException | None = None
         before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             ray.init(address or "local", runtime_env=runtime, log_to_driver=False, configure_logging=False, **own)
         # Ray raises errors of many kinds, and ends the process when the cluster does not answer
         except (Exception, SystemExit) as error:
-            where = f"the Ray cluster at {address}" if address else "Ray"
-            raise LrtuiError(f"{where} can't be used: {_first_line(error)}") from None
+            failure = error
         finally:
             if threading.current_thread() is threading.main_thread():
                 for number, handler in before.items():
                     signal.signal(number, handler)
+        if failure is not None:
+            if isinstance(failure, SystemExit) and failure.code == signal.SIGTERM:
+                # Ray's handler took it from the one of this process
+                signal.raise_signal(signal.SIGTERM)
+            where = f"the Ray cluster at {address}" if address else "Ray"
+            raise LrtuiError(f"{where} can't be used: {_first_line(failure)}") from None
 
     def _check_room(self, address: str | None, say: Say) -> None:
         """Check that some node is large enough for a worker."""

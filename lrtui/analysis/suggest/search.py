@@ -145,13 +145,16 @@ class Search:
             SearchStoppedError: if `stop` was called.
             LrtuiError: if a run or the range test fails, with the reason.
         """
-        spec = self._spec
         try:
-            range_test = self._find(spec, self._budget, self._say, lambda: self._stopped)
+            return self._search()
         except LrtuiError:
-            # a test that was stopped early finds no lr
+            # a range test that was stopped early finds no lr, and a cluster that was does not start
             self._check_stopped()
             raise
+
+    def _search(self) -> Suggestion:
+        spec = self._spec
+        range_test = self._find(spec, self._budget, self._say, lambda: self._stopped)
         self._check_stopped()
         self._say(f"the range test found an lr of {four_digits(range_test.lr)} ({counted(range_test.steps, 'step')})")
         self._steps = range_test.steps
