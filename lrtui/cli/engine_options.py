@@ -33,6 +33,9 @@ OF_ENGINE = {
 }
 """The engines that an option is for, and what it is."""
 
+FREE_TEXTS = ("setup", "comment", "job-name")
+"""Options of --slurm whose value may be any text."""
+
 _SBATCH_OPTION = re.compile(r"[a-z][a-z0-9-]*")
 
 
@@ -159,6 +162,8 @@ def _read_slurm(texts: tuple[str, ...]) -> tuple[tuple[str, str | bool], ...]:
         name = name.strip().replace("_", "-")
         if not _SBATCH_OPTION.fullmatch(name) or (sign and not value.strip()):
             raise UsageError(f"--slurm takes an option of sbatch such as partition=gpu or exclusive, not {text[:40]!r}")
+        if name not in FREE_TEXTS and re.search(r"\s\S+=", value):
+            raise UsageError(f"--slurm takes one option of sbatch, and can be repeated, not {text[:40]!r}")
         if name == "cluster" and value not in (LOCAL, SLURM):
             raise UsageError(f"--slurm cluster takes {SLURM} or {LOCAL}, not {value[:40]!r}")
         if name == "time":

@@ -227,10 +227,15 @@ def _run(files: PlanFiles, plan: RacePlan, *, quiet: bool) -> int:
             raise KeyboardInterrupt
         race.stop(because)
 
-    with progress, task_output_on_stderr(), stop_on_signals(stop) as signals, suppress(KeyboardInterrupt):
-        with race_launcher(files, plan, say) as launcher:
-            race = Race(files, plan, say, launcher, progress.update)
-            race.run()
+    with (
+        progress,
+        task_output_on_stderr(),
+        stop_on_signals(stop) as signals,
+        suppress(KeyboardInterrupt),
+        race_launcher(files, plan, say) as launcher,
+    ):
+        race = Race(files, plan, say, launcher, progress.update)
+        race.run()
     # a signal after the last run has ended interrupts nothing
     return signals[0] if signals and has_open_runs(files, plan) else 0
 

@@ -45,6 +45,9 @@ ADDRESS = "RAY_ADDRESS"
 AUTHENTICATION = "RAY_AUTH_MODE"
 """Ray's environment variable for how processes of a cluster authenticate themselves: `token` or `disabled`."""
 
+LOGS = "/tmp/ray/session_latest/logs"
+"""Where Ray writes the logs of a cluster that it starts."""
+
 # RFC 9113, 3.4: what both ends of an HTTP/2 connection, and so of gRPC, send first
 HTTP2_SETTINGS = b"\0\0\0\4\0\0\0\0\0"
 HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + HTTP2_SETTINGS
@@ -147,7 +150,9 @@ class RayLauncher:
             self._environment |= files.environment
         self._workers: list[RayWorker] = []
         self._lock = threading.Lock()
-        address = address or os.environ.get(ADDRESS)
+        option, address = ("--address", address) if address else (ADDRESS, os.environ.get(ADDRESS))
+        if address:
+            _check_address(address, option)
         try:
             self._connect(address, files, say)
             self._check_room(address, say)
@@ -160,9 +165,7 @@ class RayLauncher:
             raise
 
     def _connect(self, address: str | None, files: JobFiles | None, say: Say) -> None:
-        if address:
-            _check_address(address)
-        else:
+        if not address:
             say("starting Ray on this machine")
         for name, value in (ENVIRONMENT if address else ENVIRONMENT | OF_OWN_CLUSTER).items():
             os.environ.setdefault(name, value)
@@ -191,8 +194,11 @@ class RayLauncher:
             if isinstance(failure, SystemExit) and failure.code == signal.SIGTERM:
                 # Ray's handler took it from the one of this process
                 signal.raise_signal(signal.SIGTERM)
-            where = f"the Ray cluster at {address}" if address else "Ray"
-            raise LrtuiError(f"{where} can't be used: {_first_line(failure)}") from None
+            if address:
+                text, remedy = f"the Ray cluster at {address}", "has this machine its token, if it uses one?"
+            else:
+                text, remedy = "Ray", f"its logs are in {LOGS}"
+            raise LrtuiError(f"{text} can't be used: {_first_line(failure)} ({remedy})") from None
 
     def _check_room(self, address: str | None, say: Say) -> None:
         """Check that some node is large enough for a worker."""
@@ -235,14 +241,18 @@ class RayLauncher:
         _ray().shutdown()
 
 
-def _check_address(address: str) -> None:
-    """Check that something listens at that address: Ray itself would try for minutes."""
+def _check_address(address: str, option: str) -> None:
+    """Check that something listens at that address: Ray itself would try for minutes.
+
+    Args:
+        option: where the address comes from: the option, or the environment variable.
+    """
     if address == "auto":
         return
     host, _, port = address.rpartition(":")
     if "://" in address or not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise UsageError(
-            f"--address takes HOST:PORT of a Ray cluster's head node, as `ray start` prints it, not {address[:60]!r}"
+            f"{option} takes HOST:PORT of a Ray cluster's head node, as `ray start` prints it, not {address[:60]!r}"
         )
     try:
         with socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS) as connection:
@@ -250,9 +260,14 @@ def _check_address(address: str) -> None:
             connection.sendall(HTTP2_HELLO)
             answer = connection.recv(len(HTTP2_SETTINGS))
     except OSError as error:
-        raise LrtuiError(f"no Ray cluster answers at {address}: {error.strerror or error}") from None
+        raise LrtuiError(
+            f"no Ray cluster answers at {address} ({option}): {error.strerror or error}. `ray status` says on its head "
+            "node whether it is running, and `ray start --head` starts one"
+        ) from None
     if answer[3:4] != HTTP2_SETTINGS[3:4] and os.environ.get("RAY_USE_TLS", "0") == "0":
-        raise LrtuiError(f"what answers at {address} is no Ray cluster")
+        raise LrtuiError(
+            f"what answers at {address} ({option}) is no Ray cluster; the address is the one that `ray start` prints"
+        )
 
 
 def _has_token() -> bool:

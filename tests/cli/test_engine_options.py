@@ -84,6 +84,7 @@ def test_the_default_is_returned_only_if_no_option_is_given() -> None:
         ({"engine": "slurm", "gpus": "0.5"}, "--gpus takes a whole number of GPUs, not '0.5'"),
         ({"engine": "slurm", "slurm": ("=gpu",)}, "--slurm takes an option of sbatch such as partition=gpu"),
         ({"engine": "slurm", "slurm": ("partition=",)}, "--slurm takes an option of sbatch"),
+        ({"engine": "slurm", "slurm": ("qos=a account=b",)}, "--slurm takes one option of sbatch, and can be repeated"),
         ({"engine": "slurm", "slurm": ("qos=a", "qos=b")}, "--slurm qos is given twice"),
         ({"engine": "slurm", "slurm": ("time=2h",)}, "--slurm time takes minutes, hours:minutes:seconds"),
         ({"engine": "slurm", "slurm": ("cluster=pbs",)}, "--slurm cluster takes slurm or local, not 'pbs'"),

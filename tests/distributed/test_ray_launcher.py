@@ -17,10 +17,16 @@ def test_an_address_is_a_host_and_a_port(address: str) -> None:
         RayLauncher(address)
 
 
+def test_the_environment_variable_of_a_wrong_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "head")
+    with pytest.raises(UsageError, match="RAY_ADDRESS takes HOST:PORT"):
+        RayLauncher()
+
+
 def test_an_address_where_nothing_answers_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with pytest.raises(LrtuiError, match=f"no Ray cluster answers at 127.0.0.1:{port}: Connection refused"):
+    with pytest.raises(LrtuiError, match=f"no Ray cluster answers at 127.0.0.1:{port} .--address.: Connection refused"):
         RayLauncher(f"127.0.0.1:{port}")
 
 
@@ -36,6 +42,6 @@ def test_an_address_of_another_service_is_an_error() -> None:
         thread = threading.Thread(target=answer)
         thread.start()
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        with pytest.raises(LrtuiError, match=f"what answers at {address} is no Ray cluster"):
+        with pytest.raises(LrtuiError, match=f"what answers at {address} .--address. is no Ray cluster"):
             RayLauncher(address)
         thread.join()
