@@ -97,7 +97,7 @@ def sample_counts(data: Mapping[str, str | int]) -> str:
 
 def counted(count: float, noun: str) -> str:
     """Return the count with its noun: `1 run`, `1,200 runs`, `2.5 runs`, `3 batches`."""
-    ending = "" if count == 1 else "es" if noun.endswith(("s", "ch")) else "s"
+    ending = "" if count == 1 else "es" if noun.endswith(("ss", "tch")) else "s"
     return f"{f'{count:,.0f}' if float(count).is_integer() else four_digits(count)} {noun}{ending}"
 
 
