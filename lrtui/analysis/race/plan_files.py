@@ -9,6 +9,7 @@ import signal
 import time
 from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 
 from lrtui.analysis.race.plan import RacePlan
 from lrtui.run.errors import LrtuiError, StoreError, UsageError
@@ -117,7 +118,8 @@ class PlanFiles:
         if not numbers:
             raise UsageError(f"no races in the store {self.folder}")
         if text == LAST:
-            return self.load(numbers[-1])
+            # a process that was killed while it created a race leaves an empty file, which only reserves its number
+            return self.load(next((each for each in reversed(numbers) if not self._is_empty(each)), numbers[-1]))
         if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) in numbers):
             newest = ", ".join(map(str, numbers[-8:]))
             raise UsageError(f"no race {text[:60]!r}: give a number or {LAST}; the newest are {newest}")
@@ -167,3 +169,10 @@ class PlanFiles:
 
     def _path(self, number: int) -> Path:
         return self._races / f"{number}.json"
+
+    def _is_empty(self, number: int) -> bool:
+        with suppress(OSError):
+            status = self._path(number).stat()
+            # the size of a fifo means nothing
+            return S_ISREG(status.st_mode) and not status.st_size
+        return False

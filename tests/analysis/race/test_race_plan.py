@@ -74,6 +74,13 @@ def test_a_damaged_plan_file_raises_a_store_error(text: str, tmp_path: Path) -> 
         PlanFiles(tmp_path).find("1")
 
 
+def test_a_race_that_was_killed_while_it_was_created_is_left_out(tmp_path: Path) -> None:
+    files, plan = PlanFiles(tmp_path), planned(tmp_path, "ConstantLR()", "StepLR(3)")
+    (tmp_path / "races" / "2.json").touch()
+    assert files.find("last").created == plan.created
+    assert planned(tmp_path, "ConstantLR()", "StepLR(3)").number == 3
+
+
 def test_a_failed_save_leaves_the_plan_file_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = planned(tmp_path, "ConstantLR()", "StepLR(3)")
     before = (tmp_path / "races" / "1.json").read_text()
