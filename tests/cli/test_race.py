@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -241,3 +245,25 @@ def test_all_races_every_scheduler_after_the_given_schedules(
     assert len(plan.cells) == len(labels) == len(set(labels)) > 20
     answer = lrtui("race", "--all", "--report", "last")
     assert (answer.status, "take no schedules" in answer.err) == (2, True)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=lambda it: str(it))
+def test_a_signal_while_the_engine_starts_says_how_to_continue(
+    number: int, status: int, lrtui: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def slow_to_start(*_: object, **__: object) -> Iterator[None]:
+        signal.raise_signal(number)
+        time.sleep(60)
+        raise AssertionError("it was not interrupted")
+        yield
+
+    monkeypatch.setattr("lrtui.cli.race.race_launcher", slow_to_start)
+    before = signal.getsignal(number)
+    answer = lrtui("race", *SCHEDULES, *SETTINGS)
+    assert answer.status == status
+    assert "race 1 is stored; lrtui race --resume 1" in answer.err
+    assert "no schedule is ranked yet" in answer.out
+    assert signal.getsignal(number) is before
+    monkeypatch.undo()
+    assert lrtui("race", "--resume").status == 0

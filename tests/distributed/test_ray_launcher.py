@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import sys
 import threading
 
 import pytest
@@ -45,3 +47,27 @@ def test_an_address_of_another_service_is_an_error() -> None:
         with pytest.raises(LrtuiError, match=f"what answers at {address} .--address. is no Ray cluster"):
             RayLauncher(address)
         thread.join()
+
+
+def test_a_termination_that_ray_takes_reaches_the_handler_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Starting:
+        """Ray, which has its own handler of SIGTERM from the beginning of `init`."""
+
+        @staticmethod
+        def init(*_: object, **__: object) -> None:
+            signal.signal(signal.SIGTERM, lambda number, _: sys.exit(number))
+            signal.raise_signal(signal.SIGTERM)
+
+        @staticmethod
+        def shutdown() -> None: ...
+
+    received: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
+    monkeypatch.setattr("lrtui.distributed.ray_launcher._ray", lambda: Starting)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    try:
+        with pytest.raises(LrtuiError):
+            RayLauncher()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert received == [signal.SIGTERM]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,6 +129,20 @@ def test_a_search_stopped_during_its_range_test_says_so_and_stores_no_race(tmp_p
 
     search = Search(SPEC, 2, PlanFiles(tmp_path), stopped_early, lambda _: None)
     with pytest.raises(SearchStoppedError, match=r"^the search was stopped\. lrtui suggest starts a new one$"):
+        search.run()
+    assert PlanFiles(tmp_path).numbers() == []
+
+
+def test_a_search_stopped_while_its_engine_starts_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def interrupted(*_: object, **__: object) -> Iterator[None]:
+        search.stop()
+        raise LrtuiError("Ray can't be used: 15")
+        yield
+
+    monkeypatch.setattr("lrtui.analysis.suggest.search.engine_launcher", interrupted)
+    search = Search(SPEC, 2, PlanFiles(tmp_path), fixed_range_test, lambda _: None)
+    with pytest.raises(SearchStoppedError, match=r"the search was stopped\. lrtui suggest starts a new one"):
         search.run()
     assert PlanFiles(tmp_path).numbers() == []
 
