@@ -175,7 +175,9 @@ def connect(environment: Mapping[str, str], role: str = "worker") -> Channel:
                 continue
         except (OSError, ValueError, AssertionError, AuthenticationError) as error:
             reason = str(error) or type(error).__name__
-        raise ChannelError(f"can't connect to the process that started the run, at {host}:{port}: {reason}") from None
+        raise ChannelError(
+            f"can't connect to the process that started the run, at {host}:{port}: {reason} (--host says where it is)"
+        ) from None
     channel = Channel(connection)
     channel.send(Message("hello", {"name": name, "version": VERSION, "role": role}))
     answer = channel.receive()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -181,7 +182,11 @@ class Worker:
         self._stored_seq = float("inf")
         with suppress(OSError):
             checkpoints.remove_old_files()
-        record = {"error": None if error is None else error_to_json(error), "removed": self._removed}
+        described = None if error is None else error_to_json(error)
+        if described is not None and self._folder is not None and "notation" not in described:
+            # the packages and data of one machine may not be those of another
+            described["text"] += f" (on {socket.gethostname()})"
+        record = {"error": described, "removed": self._removed}
         with suppress(ChannelError):
             self._channel.send(Message("end", record))
             # closing the connection before everything is read could discard what was sent

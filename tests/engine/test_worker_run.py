@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -169,6 +171,14 @@ def test_what_ends_a_run_is_the_same_as_in_this_process(tmp_path: Path) -> None:
         assert not run.worker_lost
         # a run whose settings are refused is not kept
         assert run.is_recorded == (kind is LrtuiError)
+    launcher.close()
+
+
+def test_an_error_on_another_machine_names_it(tmp_path: Path) -> None:
+    launcher = FarLauncher(tmp_path / "output")
+    run = Run(tiny_spec(store=str(tmp_path), task=BREAKS), launcher=launcher).start()
+    with pytest.raises(LrtuiError, match=rf"this loss is broken.*\(on {re.escape(socket.gethostname())}\)$"):
+        run.result()
     launcher.close()
 
 

@@ -12,7 +12,7 @@ from lrtui.engine.resume import ResumePlan, plan_resume
 from lrtui.run.errors import CheckpointError, UsageError
 from lrtui.store.connection import open_for_reading
 from lrtui.store.location import DATABASE
-from lrtui.store.reader import checkpoint_folder
+from lrtui.store.reader import checkpoint_folder, stores_event
 from lrtui.store.removal import BranchCheckpoints, remove_files
 from lrtui.training.checkpoint.files import saved_files
 
@@ -23,7 +23,7 @@ POLL_SECONDS = 0.05
 
 
 def resume_plan_of(folder: Path, plan: RacePlan, cell: Cell) -> ResumePlan | None:
-    """Return how to resume an interrupted run; None if it is new or has no checkpoint.
+    """Return how to resume an interrupted run; None for a new one, and without a checkpoint whose steps are stored.
 
     Args:
         folder: folder of the store.
@@ -46,9 +46,13 @@ def resume_plan_of(folder: Path, plan: RacePlan, cell: Cell) -> ResumePlan | Non
             raise UsageError(f"{found.title} is still running in process {found.process.pid}; wait for it to end")
         time.sleep(POLL_SECONDS)
     try:
-        return plan_resume(folder, str(found.id))
+        resume_plan = plan_resume(folder, str(found.id))
     except CheckpointError:
         return None
+    with closing(open_for_reading(folder)) as connection:
+        # a worker that survives the race's process saves the run, but the steps since the last batch of events are lost
+        is_stored = stores_event(connection, found.id, resume_plan.file.seq)
+    return resume_plan if is_stored else None
 
 
 def keep_last_checkpoint(folder: Path, run: int) -> None:

@@ -94,12 +94,16 @@ class RayCluster:
         self.head = self._start([*head, f"--temp-dir={self.folder / 'ray'}"], "head")
         try:
             wait_for(self._is_open)
-            # Ray unpacks what travels below this folder, and replaces it for each node
-            folder = f"--temp-dir={self.folder / 'ray2'}"
-            self.second = self._start([f"--address={self.address}", "--num-cpus=1", folder], "second")
+            self.start_second()
         except BaseException:
             self.end()
             raise
+
+    def start_second(self) -> None:
+        """Start the second node, also again after it was killed."""
+        # Ray unpacks what travels below this folder, and replaces it for each node
+        folder = f"--temp-dir={self.folder / 'ray2'}"
+        self.second = self._start([f"--address={self.address}", "--num-cpus=1", folder], "second")
 
     def _start(self, arguments: list[str], name: str) -> Node:
         return Node(arguments, self.environment, self.folder / name)

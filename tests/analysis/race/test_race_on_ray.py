@@ -1,13 +1,15 @@
-"""Races on a Ray cluster of two nodes: one is killed, and so is the driver."""
+"""Races and searches on a Ray cluster of two nodes: one is killed, and so is the driver."""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from other_process import computed, rows
@@ -35,6 +37,10 @@ class Travelled(Slow):
         # Ray unpacks what travels in a folder of its own
         assert "working_dir_files" in __file__, __file__
         return super().training_data()
+
+class Searched(Slow):
+    # the range test of a search is in its own process
+    pass
 """
 
 
@@ -147,6 +153,37 @@ def test_a_race_whose_process_was_killed_is_resumed(cluster: RayCluster, project
     assert again.wait(SECONDS) == 0, err.read_text()
     assert "resumes at step" in err.read_text()
     assert_equal_runs(store, local_race(tmp_path / "whole", 1))
+
+
+def search(capsys: pytest.CaptureFixture[str], folder: Path, *settings: str) -> dict[str, Any]:
+    """Return the results of the same search in this process, without the task's pauses."""
+    capsys.readouterr()
+    assert main(["suggest", "--task", TINY, *settings, "--store", str(folder)]) == 0
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def test_a_search_goes_on_after_the_loss_of_a_node(
+    cluster: RayCluster, project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not cluster.second.processes:
+        cluster.start_second()
+    settings = ("--batch-size", "16", "--epochs", "20", "--budget", "0.9", "--json")
+    on_ray = ("--engine", "ray", "--address", cluster.address)
+    process = start(cluster, project, "suggest", "--task", "task.py:Searched", *settings, *on_ray)
+    err = project / "err"
+
+    def has_run_on_second_node() -> bool:
+        assert process.poll() is None, err.read_text()
+        return bool(cluster.second.commands("ray::run-"))
+
+    wait_for(has_run_on_second_node)
+    cluster.second.kill()
+    assert process.wait(SECONDS) == 0, err.read_text()
+    assert any(line.startswith("lost: ") for line in err.read_text().splitlines())
+    found, expected = json.loads((project / "out").read_text()), search(capsys, tmp_path / "whole", *settings)
+    for name in ("schedule", "optimizer", "lr", "rounds", "spent"):
+        assert found[name] == expected[name]
+    wait_for(lambda: not cluster.head.commands("lrtui.engine.worker"))
 
 
 LAUNCHER = """

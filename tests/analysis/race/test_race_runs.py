@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import defaultdict
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from other_process import computed
+from other_process import computed, rows
 from process_server import FORKING
 from race_runs import TASKS, planned, run_race, standing
 
@@ -15,6 +17,7 @@ from lrtui.analysis.race.plan import Cell, new_plan
 from lrtui.analysis.race.plan_files import PlanFiles
 from lrtui.analysis.race.race import Race
 from lrtui.analysis.race.results import read_results
+from lrtui.analysis.race.run_checkpoints import resume_plan_of
 from lrtui.analysis.race.unfinished import find_unfinished, has_open_runs
 from lrtui.run.errors import LrtuiError
 from lrtui.training.checkpoint.files import saved_files
@@ -137,6 +140,27 @@ def test_a_run_missing_from_the_plan_is_found_by_its_name(tmp_path: Path) -> Non
     PlanFiles(tmp_path).save(plan)
     assert [result.run for result in read_results(tmp_path, plan)] == [1, 2]
     assert not has_open_runs(PlanFiles(tmp_path), plan)
+
+
+def test_a_run_whose_steps_are_not_stored_up_to_its_checkpoint_starts_again(tmp_path: Path) -> None:
+    plan = planned(tmp_path, *SCHEDULES[:2], epochs=2, seeds=1)
+    run_race(tmp_path, plan)
+    cell, run = plan.cells[0], plan.runs[plan.cells[0]]
+    (file,) = saved_files(tmp_path / "checkpoints" / str(run))
+    # as a worker leaves it whose race was killed: it saves the run, and nobody records its last steps
+    with closing(sqlite3.connect(tmp_path / "runs.db")) as connection:
+        with connection:
+            connection.execute("UPDATE runs SET state = 'stopped' WHERE id = ?", [run])
+        assert resume_plan_of(tmp_path, plan, cell) is not None
+        with connection:
+            for table in ("batches", "events"):
+                connection.execute(f"DELETE FROM {table} WHERE run = ? AND seq >= ?", [run, file.seq - 3])
+    assert resume_plan_of(tmp_path, plan, cell) is None
+    run_race(tmp_path, plan)
+    assert plan.runs[cell] != run
+    steps = rows(tmp_path, "SELECT step FROM batches WHERE run = ? ORDER BY step", [plan.runs[cell]])
+    assert [step for (step,) in steps] == list(range(12))
+    assert [result.state for result in read_results(tmp_path, plan)] == ["done", "done"]
 
 
 def test_an_unfinished_race_with_the_same_settings_is_found(tmp_path: Path) -> None:
