@@ -73,6 +73,8 @@ def test_the_default_is_returned_only_if_no_option_is_given() -> None:
         ({"host": "me"}, "--host is only for --engine ray and slurm"),
         ({"cpus": "2"}, "--cpus is only for --engine ray and slurm"),
         ({"gpus": "1"}, "--device chooses the device of local runs"),
+        ({"engine": "ray", "address": ""}, "--address is empty: leave it out, or say the address of a Ray cluster"),
+        ({"engine": "slurm", "host": " "}, "--host is empty"),
         ({"engine": "ray", "slurm": ("partition=gpu",)}, "--slurm is only for --engine slurm"),
         ({"jobs": "2", "processes": "2"}, "--jobs is not allowed with --processes"),
         ({"jobs": "0"}, "--jobs takes a whole number of at least 1"),
