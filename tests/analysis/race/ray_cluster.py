@@ -46,6 +46,11 @@ class Node:
             )
 
     @property
+    def is_running(self) -> bool:
+        """Whether its first process is running."""
+        return self._process.poll() is None
+
+    @property
     def processes(self) -> list[psutil.Process]:
         """All its processes that are running, with those that they have started."""
         with suppress(psutil.NoSuchProcess):
@@ -91,9 +96,9 @@ class RayCluster:
             "PYTHONWARNINGS": "ignore",
         }
         head = ["--head", f"--port={port}", "--num-cpus=2", "--include-dashboard=false"]
-        self.head = self._start([*head, f"--temp-dir={self.folder / 'ray'}"], "head")
+        self._nodes: list[Node] = []
         try:
-            wait_for(self._is_open)
+            self.head = self._start([*head, f"--temp-dir={self.folder / 'ray'}"], "head")
             self.start_second()
         except BaseException:
             self.end()
@@ -106,19 +111,18 @@ class RayCluster:
         self.second = self._start([f"--address={self.address}", "--num-cpus=1", folder], "second")
 
     def _start(self, arguments: list[str], name: str) -> Node:
-        return Node(arguments, self.environment, self.folder / name)
-
-    def _is_open(self) -> bool:
-        try:
-            host, port = self.address.split(":")
-            socket.create_connection((host, int(port)), 1).close()
-        except OSError:
-            return False
-        return True
+        """Return a node that has started; on a busy machine Ray may give up after 30 seconds."""
+        output, until = self.folder / name, time.monotonic() + SECONDS
+        while True:
+            self._nodes.append(node := Node(arguments, self.environment, output))
+            wait_for(lambda: "Ray runtime started" in output.read_text() or not node.is_running)
+            if node.is_running:
+                return node
+            assert time.monotonic() < until, output.read_text()
 
     def end(self) -> None:
         """Kill all processes, and check that none is left."""
-        for node in (getattr(self, "second", self.head), self.head):
+        for node in reversed(self._nodes):
             node.kill()
         left = [line for process in psutil.process_iter() if str(self.folder) in (line := command_line(process))]
         shutil.rmtree(self.folder, ignore_errors=True)

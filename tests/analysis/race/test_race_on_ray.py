@@ -165,7 +165,7 @@ def search(capsys: pytest.CaptureFixture[str], folder: Path, *settings: str) -> 
 def test_a_search_goes_on_after_the_loss_of_a_node(
     cluster: RayCluster, project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if not cluster.second.processes:
+    if not cluster.second.is_running:
         cluster.start_second()
     settings = ("--batch-size", "16", "--epochs", "20", "--budget", "0.9", "--json")
     on_ray = ("--engine", "ray", "--address", cluster.address)
