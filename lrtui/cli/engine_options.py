@@ -115,7 +115,7 @@ def read_engine(options: Mapping[str, Any], default: EngineSettings | None = Non
         if given[other] and name not in engines:
             raise UsageError(f"--{other} is only for --engine {' and '.join(engines)}: it is {what}")
     for other in ("address", "host"):
-        if given[other] is not None and not given[other].strip():
+        if (text := given[other]) is not None and not text.strip():
             # as from a variable of the shell that is not set
             raise UsageError(f"--{other} is empty: leave it out, or say {OF_ENGINE[other][1]}")
     check_at_most_one(jobs=given["jobs"], processes=given["processes"])
