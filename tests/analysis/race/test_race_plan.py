@@ -79,6 +79,10 @@ def test_a_race_that_was_killed_while_it_was_created_is_left_out(tmp_path: Path)
     (tmp_path / "races" / "2.json").touch()
     assert files.find("last").created == plan.created
     assert planned(tmp_path, "ConstantLR()", "StepLR(3)").number == 3
+    for number in (1, 3):
+        (tmp_path / "races" / f"{number}.json").write_text("")
+    with pytest.raises(UsageError, match="no races in the store"):
+        files.find("last")
 
 
 def test_a_failed_save_leaves_the_plan_file_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
