@@ -125,8 +125,10 @@ def follow_rank_0() -> int:
                     is_stopped = run.send(Stop(REASONS.get(first, "")))
                 if not run.has_begun and time.monotonic() - since > JOIN_SECONDS:
                     os._exit(SIGNALS[first])
-        error = run.error or (None if run.state.outcome is not None else "the training thread ended without a result")
-        status = DONE if error is None else FAILED
+        finished = run.state.outcome
+        error = run.error or (None if finished is not None else "the training thread ended without a result")
+        # rank 0 reports why a run has failed, but torchrun of another machine has only this process's status
+        status = FAILED if error is not None or finished is None or finished.outcome == "failed" else DONE
         for number in SIGNALS:
             # nothing is left to save
             signal.signal(number, lambda *_: os._exit(status))

@@ -26,6 +26,7 @@ from lrtui.distributed.channel import (
 )
 from lrtui.distributed.launcher import LOOPBACK
 from lrtui.distributed.message import Message
+from lrtui.distributed.open_port import open_port
 from lrtui.run.daemon_thread import DaemonThread
 from lrtui.run.errors import LrtuiError
 
@@ -73,10 +74,9 @@ class DriverPort:
 
     def __init__(self, host: str) -> None:
         self._host = host
-        # the address by which other machines know this one need not be one of its own
-        address = host if host == LOOPBACK else ""
         try:
-            self._socket = socket.create_server((address, 0), backlog=512)
+            # the address by which other machines know this one need not be one of its own
+            self._socket = open_port(is_local=host == LOOPBACK, backlog=512)
         except OSError as error:
             raise LrtuiError(f"no port can be opened for worker processes: {error.strerror or error}") from None
         _allow_open_files()

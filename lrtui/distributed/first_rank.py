@@ -13,6 +13,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from lrtui.distributed.lost_machine import address_of_peer, end_connections, is_lost_machine
+from lrtui.distributed.open_port import open_port
 from lrtui.distributed.rank_error import GRACE_SECONDS, RankError, abort_nccl, is_lost_contact
 from lrtui.distributed.rank_messages import (
     GO_ON_WAITING,
@@ -37,22 +39,28 @@ class FirstRank:
         self._seconds = seconds
         self._announcing: dict[int, socket.socket] = {}
         self._watched: dict[int, socket.socket] = {}
+        self._names: dict[int, str] = {}
+        self._addresses: dict[int, list[str]] = {}
         self._failure = ""
         self._has_failed = threading.Event()
         self._lock = threading.Lock()
-        self._gone: set[int] = set()
+        self._gone: dict[int, str] = {}
         self._without_contact: set[int] = set()
         self._run = 0
         self._is_running = self._is_in_step = False
         self._stop: Callable[[str], object] = lambda because: None
         self._accept(store, world_size)
-        DaemonThread(self._watch, "lrtui-ranks").start()
+        selector = selectors.DefaultSelector()
+        for rank, connection in self._watched.items():
+            selector.register(connection, selectors.EVENT_READ, rank)
+        DaemonThread(partial(self._watch, selector), "lrtui-ranks").start()
 
     def _accept(self, store: Any, world_size: int) -> None:
         is_one_machine = os.environ.get("LOCAL_WORLD_SIZE") == str(world_size)
         token = secrets.token_hex(16)
-        with socket.create_server(("127.0.0.1" if is_one_machine else "", 0)) as server:
+        with open_port(is_local=is_one_machine) as server:
             store.set("token", token)
+            store.set("host", socket.gethostname())
             store.set("port", str(server.getsockname()[1]))
             deadline = time.monotonic() + self._seconds
             while len(self._announcing) + len(self._watched) < 2 * (world_size - 1):
@@ -70,7 +78,11 @@ class FirstRank:
                     continue
                 tune_connection(connection, self._seconds)
                 kind = self._watched if greeting["is_watched"] else self._announcing
-                kind[int(greeting["rank"])] = connection
+                rank = int(greeting["rank"])
+                kind[rank] = connection
+                is_here = greeting["host"] == socket.gethostname()
+                self._names[rank] = f"rank {rank}" + ("" if is_here else f" on {greeting['host']}")
+                self._addresses[rank] = [*greeting["addresses"], address_of_peer(connection)]
 
     def begin_run(self, stop: Callable[[str], object]) -> None:
         self._run += 1
@@ -79,7 +91,7 @@ class FirstRank:
         self._without_contact.clear()
         self._stop, self._is_running, self._is_in_step = stop, True, False
         for rank in sorted(self._gone):
-            self._fail(_ended(rank))
+            self._fail(self._gone[rank])
         self.check()
 
     def announce(self, message: bytes, *, is_step: bool = True) -> bytes:
@@ -98,12 +110,16 @@ class FirstRank:
                 connection.sendall(frame)
             except OSError as error:
                 if not self._has_failed.wait(GRACE_SECONDS):
-                    self._fail(f"rank {rank} can't be reached any more: {error}")
+                    self._fail(f"{self._names[rank]} can't be reached any more: {error}")
                 raise RankError(self._failure) from error
 
     def check(self) -> None:
         if self._failure:
             raise RankError(self._failure)
+
+    @property
+    def is_first_lost(self) -> bool:
+        return False
 
     def ask_to_stop(self, because: str) -> None:
         self._stop(because)
@@ -115,8 +131,9 @@ class FirstRank:
         if not self._has_failed.wait(GRACE_SECONDS):
             silent = [rank for rank in self._watched if rank not in self._without_contact]
             if silent:
-                which = f"rank{'s' * (len(silent) > 1)} {', '.join(map(str, silent))}"
-                self._fail(f"{which}: no answer within {self._seconds:g} seconds")
+                self._fail(
+                    f"{', '.join(self._names[rank] for rank in silent)}: no answer within {self._seconds:g} seconds"
+                )
             else:
                 self._fail(f"the connection between the processes is lost: {describe_exception(error)}")
         return RankError(self._failure)
@@ -142,21 +159,24 @@ class FirstRank:
 
     # -- the thread that watches --------------------------------------------------------------------------------------
 
-    def _watch(self) -> None:
-        with selectors.DefaultSelector() as selector:
-            for rank, connection in self._watched.items():
-                selector.register(connection, selectors.EVENT_READ, rank)
+    def _watch(self, selector: selectors.BaseSelector) -> None:
+        with selector:
             while selector.get_map():
                 for key, _ in selector.select():
                     rank = key.data
                     try:
                         self._note(rank, receive_record(self._watched[rank]))
-                    except (OSError, ValueError):
+                    except (OSError, ValueError) as error:
                         selector.unregister(key.fileobj)
-                        self._gone.add(rank)
+                        is_lost = is_lost_machine(error)
+                        end = "its machine can't be reached any more" if is_lost else "its process has ended"
+                        self._gone[rank] = f"{self._names[rank]}: {end}"
                         if self._is_running:
-                            self._fail(_ended(rank))
+                            self._fail(self._gone[rank])
                             self._let_others_leave()
+                        if is_lost:
+                            # the training thread may wait in gloo
+                            end_connections(self._addresses[rank])
 
     def _note(self, rank: int, record: dict[str, Any]) -> None:
         if record["run"] != self._run or not self._is_running:
@@ -166,7 +186,7 @@ class FirstRank:
         elif "contact" in record:
             self._without_contact.add(rank)
         elif "error" in record:
-            self._fail(f"rank {rank}: {record['error']}")
+            self._fail(f"{self._names[rank]}: {record['error']}")
             if self._is_in_step:
                 self._let_others_leave()
             else:
@@ -186,7 +206,3 @@ class FirstRank:
         for connection in self._watched.values():
             with suppress(OSError), self._lock:
                 send_record(connection, {"run": self._run, what: True})
-
-
-def _ended(rank: int) -> str:
-    return f"rank {rank}: its process has ended"

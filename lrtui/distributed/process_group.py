@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from lrtui.distributed.network_interface import choose_interface
 from lrtui.distributed.rank_connections import Connections, connect
 from lrtui.distributed.torchrun import torchrun_rank
 from lrtui.run.errors import LrtuiError, UsageError
@@ -68,6 +69,7 @@ class ProcessGroup:
         if found is None:
             return ALONE
         if not dist.is_initialized():
+            choose_interface()
             # rank 0 decides on the device later; NCCL connects when tensors of a GPU are exchanged first
             has_nccl = torch.cuda.is_available() and dist.is_nccl_available()
             dist.init_process_group("cpu:gloo,cuda:nccl" if has_nccl else "gloo", timeout=limit)
@@ -237,6 +239,11 @@ class ProcessGroup:
         """
         if self._connections is not None:
             self._connections.check()
+
+    @property
+    def is_first_lost(self) -> bool:
+        """Whether rank 0 is another process that has ended before the run."""
+        return self._connections is not None and self._connections.is_first_lost
 
     def ask_to_stop(self, because: str) -> None:
         """Ask rank 0 to stop the run, from any process and any thread."""

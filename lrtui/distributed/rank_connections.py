@@ -56,6 +56,11 @@ class Connections(Protocol):
         """
         ...
 
+    @property
+    def is_first_lost(self) -> bool:
+        """Whether rank 0 has ended before it has ended the run, so that only this rank can report it."""
+        ...
+
     def ask_to_stop(self, because: str) -> None:
         """Ask rank 0 to stop the run; any thread may call it."""
         ...

@@ -95,8 +95,8 @@ def train(
         failure = group.explained(error)
         if isinstance(failure, LrtuiError):
             finish_run(inbox, reporter, "failed", str(failure))
-            # the other processes leave it to rank 0 to report it
-            return failure if group.is_first else None
+            # the other processes leave it to rank 0 to report it, if it is still there
+            return failure if group.is_first or group.is_first_lost else None
         finish_run(inbox, reporter, "failed", describe_exception(failure))
     else:
         finish_run(inbox, reporter, "done")
