@@ -11,27 +11,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from lrtui.distributed.channel import CONNECTION, Channel, ChannelError
-from lrtui.distributed.driver_port import expect_worker, forget_worker, worker_count
-from lrtui.distributed.event_stream import events_of, file_messages
+from lrtui.distributed.driver_port import expect_worker, forget_worker
+from lrtui.distributed.event_stream import file_messages
 from lrtui.distributed.launcher import Launcher, WorkerProcess
 from lrtui.distributed.local_launcher import LocalLauncher
 from lrtui.distributed.message import Message
 from lrtui.engine.received_files import ReceivedFiles
 from lrtui.engine.training_thread import TrainingThread
-from lrtui.engine.worker_ranks import RANKS
+from lrtui.engine.worker_messages import WorkerMessages
 from lrtui.engine.worker_request import WorkerRequest, error_from_json
 from lrtui.run.command_json import command_to_json
 from lrtui.run.commands import Command, RangeTest, Stop
 from lrtui.run.errors import CheckpointError, LrtuiError, UsageError
-from lrtui.run.events import CheckpointSaved, CommandAnswer, Event, RunFinished, RunStarted, StepDone
-from lrtui.run.feed import StepBlock
+from lrtui.run.events import RunFinished
 from lrtui.run.range_feed import RangeEnd
 from lrtui.run.spec import RunSpec
-from lrtui.training.reporter import Reporter, finish_run
+from lrtui.training.reporter import finish_run
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,9 +45,6 @@ GREETING_SECONDS = 0.5
 
 END_SECONDS = 30.0
 """Seconds that a worker may take to end after its run, or after its channel has ended."""
-
-PAUSE_SECONDS = 0.001
-"""Seconds between two batches of steps of a worker for each worker that this process has."""
 
 
 class WorkerThread(TrainingThread):
@@ -66,24 +62,17 @@ class WorkerThread(TrainingThread):
         self._launcher: Launcher = launcher or LocalLauncher()
         self._has_own_launcher = launcher is None
         self._lock = threading.Lock()
-        # what other threads have noted, and this one waits for
-        self._news = threading.Event()
-        self._arrived: Channel | None = None
-        self._ranks: Channel | None = None
         self._channel: Channel | None = None
         """The channel to the worker, from the request to the end of the run."""
-        self._end_reason: str | None = None
-        self._refusal = ""
         self._was_recalled = False
         """Whether the run was stopped before it had a worker."""
-        self._end: dict[str, Any] = {}
-        self._files: ReceivedFiles | None = None
-        self._last: Event | StepBlock | None = None
-        self._finished: RunFinished | None = None
-        self._failed_rank = ""
-        """Which of several processes has ended, and how."""
-        self._is_rank_killed = False
-        self._unanswered: dict[str, Command] = {}
+        self._messages = WorkerMessages(
+            self._launcher,
+            self._reporter,
+            withholds_failure=spec.nproc > 1,
+            warn=self._warn,
+            note_finished=self._note_finished,
+        )
 
     # -- what differs for whoever has the run -------------------------------------------------------------------------
 
@@ -96,9 +85,9 @@ class WorkerThread(TrainingThread):
         with self._lock:
             if self._channel is None:
                 is_sent = self.inbox.send(command)
-                self._news.set()
+                self._messages.news.set()
                 return is_sent
-            self._unanswered[command.id] = command
+            self._messages.unanswered[command.id] = command
             channel = self._channel
         # if the worker has ended, the end of the run answers it
         with suppress(ChannelError):
@@ -144,8 +133,9 @@ class WorkerThread(TrainingThread):
         name, host = uuid4().hex, self._launcher.host
         if self.recording is not None and self._is_new:
             self.recording.record_git_commit()
+        self._messages.recording = self.recording
         try:
-            environment = expect_worker(host, name, self)
+            environment = expect_worker(host, name, self._messages)
             try:
                 worker = self._launcher.start(self._arguments, environment, f"run-{self.number}")
                 self._follow(worker)
@@ -166,65 +156,66 @@ class WorkerThread(TrainingThread):
         if not self._wait_for_channel(worker):
             worker.end()
             return
-        assert self._arrived is not None
+        messages = self._messages
+        assert messages.channel is not None
         try:
             with suppress(ChannelError):
-                self._send_request(self._arrived)
+                self._send_request(messages.channel)
         except CheckpointError:
             with self._lock:
                 self._channel = None
             # it removes its folder before it ends
-            self._arrived.shut_down()
+            messages.channel.shut_down()
             _wait_for_end(worker)
             raise
         ended_at = math.inf
-        while self._end_reason is None:
-            self._news.wait(POLL_SECONDS)
-            self._news.clear()
-            if self._finished is not None:
+        while messages.end_reason is None:
+            messages.news.wait(POLL_SECONDS)
+            messages.news.clear()
+            if messages.finished is not None:
                 ended_at = min(ended_at, time.monotonic())
                 if time.monotonic() - ended_at > END_SECONDS:
                     # leaving a process group may hang
                     worker.end()
-            if not worker.is_alive and self._end_reason is None and not self._news.wait(POLL_SECONDS):
+            if not worker.is_alive and messages.end_reason is None and not messages.news.wait(POLL_SECONDS):
                 # the machine may be gone without closing the connection
-                self._arrived.shut_down()
+                messages.channel.shut_down()
         with self._lock:
             self._channel = None
         _wait_for_end(worker)
-        if self._finished is None:
-            how = self._failed_rank or worker.failure()
-            self._note_lost(how if how and self._end_reason.startswith(CONNECTION) else self._end_reason)
+        if messages.finished is None:
+            how = messages.failed_rank or worker.failure()
+            self._note_lost(how if how and messages.end_reason.startswith(CONNECTION) else messages.end_reason)
             return
-        if self._end.get("error") is not None:
-            self.error = error_from_json(self._end["error"])
-        if self._is_held(self._finished):
-            if self._failed_rank:
+        if messages.end.get("error") is not None:
+            self.error = error_from_json(messages.end["error"])
+        if messages.is_withheld(messages.finished):
+            if messages.failed_rank:
                 # rank 0 only knows that the process has ended
-                self.worker_lost = self._is_rank_killed
-                self.error = LrtuiError(self._failed_rank)
-                self._finished = replace(self._finished, error=self._failed_rank)
-            self.feed.publish(self._finished)
+                self.worker_lost = messages.is_rank_killed
+                self.error = LrtuiError(messages.failed_rank)
+                messages.finished = replace(messages.finished, error=messages.failed_rank)
+            self.feed.publish(messages.finished)
 
     def _wait_for_channel(self, worker: WorkerProcess) -> bool:
         """Wait until the worker has connected; return whether it has. Otherwise the run has ended."""
-        noted = ""
-        while self._arrived is None:
+        messages, noted = self._messages, ""
+        while messages.channel is None:
             if (stop := self.inbox.find(Stop)) is not None:
                 finish_run(self.inbox, self._reporter, "stopped", command_id=stop.id)
                 self._was_recalled = True
                 return False
-            if self._refusal:
-                self.error = self._fail(self._refusal)
+            if messages.refusal:
+                self.error = self._fail(messages.refusal)
                 return False
-            if not worker.is_alive and not self._news.wait(GREETING_SECONDS):
+            if not worker.is_alive and not messages.news.wait(GREETING_SECONDS):
                 self._note_lost(worker.failure() or "it ended before it had connected")
                 return False
             if (waiting_for := worker.waiting_for) and waiting_for != noted:
                 noted = waiting_for
                 self._reporter.notice("worker", f"waiting: {waiting_for}")
-            self._news.wait(POLL_SECONDS)
-            self._news.clear()
+            messages.news.wait(POLL_SECONDS)
+            messages.news.clear()
         return True
 
     def _send_request(self, channel: Channel) -> None:
@@ -238,7 +229,7 @@ class WorkerThread(TrainingThread):
         shares_files = self._launcher.shares_files
         point = plan.resume_point if plan is not None else None
         if recording is not None and not shares_files:
-            self._files = ReceivedFiles(recording.checkpoints)
+            self._messages.files = ReceivedFiles(recording.checkpoints)
         with self._lock:
             request = WorkerRequest(
                 spec=self._spec,
@@ -254,7 +245,7 @@ class WorkerThread(TrainingThread):
             channel.send(Message("request", request.to_json()))
             self._channel = channel
             while (command := self.inbox.take()) is not None:
-                self._unanswered[command.id] = command
+                self._messages.unanswered[command.id] = command
                 channel.send(Message("command", command_to_json(command)))
         # without the lock, since it may take minutes
         if point is not None and not shares_files:
@@ -268,12 +259,20 @@ class WorkerThread(TrainingThread):
         """End the run, as its worker has ended."""
         self.worker_lost = True
         text = f"its worker ended: {reason}"
-        if self._last is not None:
-            self._reporter = _reporter_after(self._last, self._reporter)
-        for command in self._unanswered.values():
+        if self._messages.last is not None:
+            self._reporter.continue_after(self._messages.last)
+        for command in self._messages.unanswered.values():
             self.inbox.send(command)
         finish_run(self.inbox, self._reporter, "failed", text)
         self.error = LrtuiError(text)
+
+    def _note_finished(self, event: RunFinished) -> None:
+        """Send the worker nothing more; called by the thread that reads what workers send."""
+        with self._lock:
+            self._channel = None
+            self.inbox.close()
+            # warnings of the store may follow
+            self._reporter.continue_after(event)
 
     @property
     def _is_kept(self) -> bool:
@@ -281,105 +280,7 @@ class WorkerThread(TrainingThread):
 
     def _remove_old_checkpoints(self) -> None:
         if (recording := self.recording) is not None and not self.recording_error:
-            recording.remove_checkpoints(self._end.get("removed", ()))
-
-    # -- the thread that reads what workers send ----------------------------------------------------------------------
-
-    def take_channel(self, channel: Channel, role: str) -> None:
-        """Take the channel to the worker, or to the process that has started its ranks."""
-        if role == RANKS:
-            self._ranks = channel
-            return
-        self._arrived = channel
-        self._news.set()
-
-    def take_end(self, reason: str, role: str) -> None:
-        """Take the end of the channel."""
-        if role == RANKS:
-            return
-        if self._arrived is None:
-            self._refusal = reason
-        if self._files is not None:
-            self._files.close()
-        self._end_reason = reason
-        self._news.set()
-
-    def take(self, message: Message, role: str) -> None:
-        """Take a message of the worker."""
-        match message.kind:
-            case "events":
-                self._take_events(message)
-            case "file" if self._files is not None:
-                self._take_file(self._files, message)
-            case "failure" if self._ranks is not None:
-                self._failed_rank, self._is_rank_killed = str(message.body["text"]), bool(message.body["is_killed"])
-                self._ranks.send(Message("leave"))
-            case "end":
-                self._end = dict(message.body)
-                assert self._arrived is not None
-                self._arrived.send(Message("leave"))
-            case _:
-                raise ValueError(f"unexpected {message.kind}")
-
-    def _take_events(self, message: Message) -> None:
-        recording = self.recording
-        for item in events_of(message):
-            if isinstance(item, StepBlock):
-                self.feed.publish(item)
-                self._last = item
-            elif isinstance(item, Event):
-                self._publish(item)
-        if recording is not None and (removed := message.body.get("removed")):
-            recording.remove_checkpoints(removed)
-        assert self._arrived is not None
-        pause = PAUSE_SECONDS * worker_count(self._launcher.host)
-        if recording is not None:
-            # a store that takes long is given fewer and longer batches
-            pause = max(pause, recording.seconds_to_write)
-        stored = recording.stored_seq if recording is not None else sys.maxsize
-        self._arrived.send(Message("taken", {"stored": stored, "pause": pause}))
-
-    def _take_file(self, files: ReceivedFiles, message: Message) -> None:
-        try:
-            files.take(message)
-        except OSError as error:
-            self._warn(
-                f"no checkpoint can be written into {files.folder}: {error.strerror or error}. Training continues; "
-                "earlier checkpoints are kept",
-                "checkpoint",
-            )
-
-    def _publish(self, event: Event) -> None:
-        if isinstance(event, RunStarted):
-            self._reporter.has_started = True
-        if isinstance(event, CheckpointSaved) and self._files is not None:
-            event = replace(event, path=str(self._files.folder / Path(event.path).name))
-        if isinstance(event, CommandAnswer):
-            self._unanswered.pop(event.command_id, None)
-        self._last = event
-        if isinstance(event, RunFinished):
-            with self._lock:
-                self._channel = None
-                self.inbox.close()
-                # warnings of the store may follow
-                self._reporter = _reporter_after(event, self._reporter)
-            self._finished = event
-            if self._is_held(event):
-                return
-        self.feed.publish(event)
-
-    def _is_held(self, event: RunFinished) -> bool:
-        """Return whether the event is published only when it is known how all processes have ended."""
-        return self._spec.nproc > 1 and event.outcome == "failed"
-
-
-def _reporter_after(last: Event | StepBlock, before: Reporter) -> Reporter:
-    """Return a reporter that continues after the last event that the worker has sent."""
-    event = last.step(len(last) - 1) if isinstance(last, StepBlock) else last
-    reporter = Reporter(before.feed, next_seq=event.seq + 1)
-    reporter.resume_at(event.step + isinstance(event, StepDone), event.seconds)
-    reporter.has_started = before.has_started
-    return reporter
+            recording.remove_checkpoints(self._messages.end.get("removed", ()))
 
 
 def _wait_for_end(worker: WorkerProcess) -> None:

@@ -6,8 +6,8 @@ import threading
 from typing import Any
 
 from lrtui.run.commands import Hold, Stop
-from lrtui.run.events import CommandRefused, Event, Level, Notice, Outcome, RunFinished, RunStarted
-from lrtui.run.feed import LiveFeed
+from lrtui.run.events import CommandRefused, Event, Level, Notice, Outcome, RunFinished, RunStarted, StepDone
+from lrtui.run.feed import LiveFeed, StepBlock
 from lrtui.run.inbox import Inbox
 from lrtui.training.clock import Clock
 
@@ -35,6 +35,13 @@ class Reporter:
     def resume_at(self, step: int, seconds: float) -> None:
         """Continue from this step and time; the clock is paused."""
         self.step, self.clock = step, Clock(seconds)
+
+    def continue_after(self, last: Event | StepBlock) -> None:
+        """Continue after what another process has published; the clock is paused."""
+        event = last.step(len(last) - 1) if isinstance(last, StepBlock) else last
+        with self._lock:
+            self._next_seq = event.seq + 1
+            self.resume_at(event.step + isinstance(event, StepDone), event.seconds)
 
     @property
     def last_seq(self) -> int:

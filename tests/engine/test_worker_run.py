@@ -27,6 +27,7 @@ from lrtui.distributed import driver_port, local_launcher
 from lrtui.distributed.launcher import WorkerProcess
 from lrtui.distributed.local_launcher import LocalLauncher
 from lrtui.engine.session import Session
+from lrtui.engine.worker_messages import WorkerMessages
 from lrtui.engine.worker_thread import WorkerThread
 from lrtui.run.commands import RangeTest
 from lrtui.run.errors import NotationError
@@ -263,14 +264,14 @@ def test_a_checkpoint_that_is_missing_when_its_run_is_resumed_is_reported(tmp_pa
 def test_a_warning_after_the_last_event_of_a_worker_is_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish = WorkerThread._publish
+    publish = WorkerMessages._publish
 
-    def publish_and_warn(thread: WorkerThread, event: Event) -> None:
-        publish(thread, event)
+    def publish_and_warn(messages: WorkerMessages, event: Event) -> None:
+        publish(messages, event)
         if isinstance(event, RunFinished):
-            thread._warn("the disk is full")
+            messages._warn("the disk is full", "store")
 
-    monkeypatch.setattr(WorkerThread, "_publish", publish_and_warn)
+    monkeypatch.setattr(WorkerMessages, "_publish", publish_and_warn)
     run = Run(tiny_spec(store=str(tmp_path)), launcher=LocalLauncher(tmp_path / "output"))
     events = list(run.start())
     assert (run.recording_error, row_of(tmp_path).state) == ("", "done")
