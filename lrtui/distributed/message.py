@@ -32,11 +32,13 @@ class Message:
         kind: what it is about.
         body: JSON values, numbers that are not finite included.
         columns: arrays of whole numbers, numbers or bytes, of one dimension.
+        size: number of bytes that it was decoded from, which the columns keep in memory; 0 if it was made here.
     """
 
     kind: str
     body: Mapping[str, Any] = field(default_factory=dict)
     columns: tuple[NDArray[Any], ...] = ()
+    size: int = field(default=0, compare=False)
 
     def to_bytes(self) -> bytes:
         """Return the message as bytes."""
@@ -68,4 +70,4 @@ class Message:
             raise MessageError(f"not a message: {error}") from None
         if not isinstance(kind, str) or not isinstance(body, dict) or offset != len(data):
             raise MessageError("not a message")
-        return cls(kind, body, tuple(columns))
+        return cls(kind, body, tuple(columns), len(data))

@@ -242,6 +242,34 @@ class Recording:
         """Seconds that the store took to write what the runs of this process had published last."""
         return self._writer.seconds_taken
 
+    def listen(self, listener: Callable[[], object]) -> None:
+        """Call the function in the writer's thread when events were written or could not be; it must not block."""
+        self._recorder.listener = listener
+
+    @property
+    def published(self) -> int:
+        """Number of events that this recording was given."""
+        return self._recorder.published
+
+    @property
+    def settled(self) -> int:
+        """Number of them that are on disk, or will never be."""
+        return self._recorder.settled
+
+    def try_again(self) -> None:
+        """Try now to write what could not be written."""
+        self._recorder.expect_attempt()
+        self._writer.retry_now()
+
+    def is_stuck(self, seconds: float) -> bool:
+        """Return whether events can't be written; a store that another process has locked may keep them longer.
+
+        Args:
+            seconds: how long the caller has waited for it.
+        """
+        is_failing = self._recorder.is_failing and not self._writer.is_locked_out
+        return is_failing or seconds > LOCKED_SECONDS
+
     def is_stored(self, seq: int) -> bool:
         """Return whether the event with this seq is on disk."""
         return seq <= self._recorder.stored_seq
@@ -321,8 +349,7 @@ class Recording:
         return True
 
     def _try_commit(self, seconds: float) -> bool:
-        self._recorder.expect_attempt()
-        self._writer.retry_now()
+        self.try_again()
         return self.commit(seconds)
 
 

@@ -222,7 +222,7 @@ class Worker:
 
     def _take_acknowledgement(self, body: dict[str, Any]) -> None:
         self._stored_seq = max(self._stored_seq, body["stored"])
-        self._sender.acknowledge(body["pause"])
+        self._sender.acknowledge(body["pause"], body["room"])
 
     def _take_notice(self, body: dict[str, Any]) -> None:
         if not self._has_ended:

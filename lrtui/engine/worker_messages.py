@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from lrtui.distributed.driver_port import worker_count
 from lrtui.distributed.event_stream import events_of
 from lrtui.distributed.launcher import Launcher
 from lrtui.distributed.message import Message
+from lrtui.engine.held_batches import MAX_UNWRITTEN_BYTES, HeldBatches
 from lrtui.engine.received_files import ReceivedFiles
 from lrtui.engine.worker_ranks import RANKS
 from lrtui.run.commands import Command
@@ -53,8 +55,7 @@ class WorkerMessages:
     ) -> None:
         self._launcher, self._reporter, self._withholds_failure = launcher, reporter, withholds_failure
         self._warn, self._note_finished = warn, note_finished
-        self.recording: Recording | None = None
-        """The recording of the run; set before the worker connects."""
+        self._recording: Recording | None = None
         self.news = threading.Event()
         """Set when there is something that the run's thread waits for."""
         self.channel: Channel | None = None
@@ -76,6 +77,18 @@ class WorkerMessages:
         self.unanswered: dict[str, Command] = {}
         """Commands that were sent to the worker, by id."""
         self._ranks: Channel | None = None
+        self._acknowledging = threading.Lock()
+        self._held = HeldBatches()
+        self._is_unacknowledged = False
+        """Whether the worker waits until this process has room for its next batch."""
+        self._is_ending = False
+        """Whether the worker has trained, so that nothing else will come than what it has."""
+        self._waits_since = 0.0
+
+    def record_in(self, recording: Recording) -> None:
+        """Set the recording of the run, before the worker connects."""
+        self._recording = recording
+        recording.listen(self._note_settled)
 
     def is_withheld(self, event: RunFinished) -> bool:
         """Return whether the run's thread publishes the event."""
@@ -110,6 +123,8 @@ class WorkerMessages:
             case "failure" if self._ranks is not None:
                 self.failed_rank, self.is_rank_killed = str(message.body["text"]), bool(message.body["is_killed"])
                 self._ranks.send(Message("leave"))
+            case "ending":
+                self._note_ending()
             case "end":
                 self.end = dict(message.body)
                 assert self.channel is not None
@@ -118,7 +133,7 @@ class WorkerMessages:
                 raise ValueError(f"unexpected {message.kind}")
 
     def _take_events(self, message: Message) -> None:
-        recording = self.recording
+        recording = self._recording
         for item in events_of(message):
             if isinstance(item, StepBlock):
                 self._reporter.feed.publish(item)
@@ -127,13 +142,53 @@ class WorkerMessages:
                 self._publish(item)
         if recording is not None and (removed := message.body.get("removed")):
             recording.remove_checkpoints(removed)
-        assert self.channel is not None
-        pause = PAUSE_SECONDS * worker_count(self._launcher.host)
+        last_seq = -1 if self.last is None else _last_seq(self.last)
+        with self._acknowledging:
+            self._held.add(message.size, recording.published if recording is not None else 0, last_seq)
+            self._is_unacknowledged = True
+        self.acknowledge()
+
+    def acknowledge(self) -> None:
+        """Ask the worker for its next batch, if it waits for that and this process has room for it.
+
+        Raises:
+            ChannelError: if the worker has ended.
+        """
+        recording, workers = self._recording, worker_count(self._launcher.host)
+        with self._acknowledging:
+            room = self._room(workers) if self._is_unacknowledged else 0
+            if not room:
+                return
+            self._is_unacknowledged = False
+            self._waits_since = time.monotonic()
+        pause = PAUSE_SECONDS * workers
         if recording is not None:
             # a store that takes long is given fewer and longer batches
             pause = max(pause, recording.seconds_to_write)
         stored = recording.stored_seq if recording is not None else sys.maxsize
-        self.channel.send(Message("taken", {"stored": stored, "pause": pause}))
+        assert self.channel is not None
+        self.channel.send(Message("taken", {"stored": stored, "pause": pause, "room": room}))
+
+    def _room(self, workers: int) -> int:
+        recording = self._recording
+        self._held.note_settled(sys.maxsize if recording is None else recording.settled)
+        self._held.note_unread(self._reporter.feed.first_seq)
+        if self.finished is not None:
+            return MAX_UNWRITTEN_BYTES
+        if self._is_ending and recording is not None and recording.is_stuck(time.monotonic() - self._waits_since):
+            # the run has to end; the recording drops what it can't hold, and says so
+            return MAX_UNWRITTEN_BYTES
+        return self._held.room(workers, waits_for_reader=not self._is_ending)
+
+    def _note_settled(self) -> None:
+        if self._is_unacknowledged:
+            self.news.set()
+
+    def _note_ending(self) -> None:
+        self._waits_since, self._is_ending = time.monotonic(), True
+        if self._recording is not None:
+            self._recording.try_again()
+        self.news.set()
 
     def _take_file(self, files: ReceivedFiles, message: Message) -> None:
         try:
@@ -159,3 +214,7 @@ class WorkerMessages:
             if self.is_withheld(event):
                 return
         self._reporter.feed.publish(event)
+
+
+def _last_seq(item: Event | StepBlock) -> int:
+    return int(item.seqs[-1]) if isinstance(item, StepBlock) else item.seq

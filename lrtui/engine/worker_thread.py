@@ -131,9 +131,10 @@ class WorkerThread(TrainingThread):
 
     def _train(self) -> None:
         name, host = uuid4().hex, self._launcher.host
-        if self.recording is not None and self._is_new:
-            self.recording.record_git_commit()
-        self._messages.recording = self.recording
+        if self.recording is not None:
+            self._messages.record_in(self.recording)
+            if self._is_new:
+                self.recording.record_git_commit()
         try:
             environment = expect_worker(host, name, self._messages)
             try:
@@ -172,6 +173,9 @@ class WorkerThread(TrainingThread):
         while messages.end_reason is None:
             messages.news.wait(POLL_SECONDS)
             messages.news.clear()
+            # the end of the channel is noticed by the thread that reads
+            with suppress(ChannelError):
+                messages.acknowledge()
             if messages.finished is not None:
                 ended_at = min(ended_at, time.monotonic())
                 if time.monotonic() - ended_at > END_SECONDS:

@@ -208,5 +208,14 @@ class LiveFeed:
         """Return everything that has not been taken yet, oldest first, blocks of steps as they are; never blocks."""
         return [self._events.popleft() for _ in range(len(self._events))]
 
+    @property
+    def first_seq(self) -> int | None:
+        """`seq` of the oldest event that has not been taken yet; None if there is none."""
+        try:
+            item = self._events[0]
+        except IndexError:
+            return None
+        return int(item.seqs[0]) if isinstance(item, StepBlock) else item.seq
+
     def __len__(self) -> int:
         return len(self._events)

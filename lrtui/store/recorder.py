@@ -77,6 +77,8 @@ class Recorder:
         """Commands of other processes; used by the writer's thread."""
         self.dropped = 0
         """Events that were dropped because the memory bound was reached."""
+        self.listener: Callable[[], object] = lambda: None
+        """Called by the writer's thread when rows were written, dropped or not written; must not block."""
         self._writer, self._maker, self._reopen = writer, maker, reopen
         self._events: deque[Event | StepBlock] = deque()
         self._published = self._written = self._taken_in = 0
@@ -103,6 +105,16 @@ class Recorder:
         with self._progress:
             self._progress.wait_for(lambda: self._written >= wanted or self._failing, seconds)
             return self._written >= wanted and not self.dropped
+
+    @property
+    def published(self) -> int:
+        """Number of events that were published."""
+        return self._published
+
+    @property
+    def settled(self) -> int:
+        """Number of events that are on disk, or will never be."""
+        return self._written + self.dropped
 
     # -- the writer's thread ------------------------------------------------------------------------------------------
 
@@ -215,6 +227,7 @@ class Recorder:
         with self._progress:
             self._written = self._published
             self._progress.notify_all()
+        self.listener()
 
     def written(self) -> None:
         """Mark all held rows as written."""
@@ -227,6 +240,7 @@ class Recorder:
             self._written += count
             self._failing = False
             self._progress.notify_all()
+        self.listener()
 
     def expect_attempt(self) -> None:
         """Forget an earlier failure, so that `commit` waits for the next attempt."""
@@ -238,6 +252,7 @@ class Recorder:
         with self._progress:
             self._failing = True
             self._progress.notify_all()
+        self.listener()
 
     @property
     def is_failing(self) -> bool:

@@ -14,7 +14,7 @@ import pytest
 from recorded_runs import recorded_run
 
 from lrtui.distributed.channel import Channel, ChannelError
-from lrtui.distributed.event_stream import CHUNK_BYTES, EventSender, events_message, events_of
+from lrtui.distributed.event_stream import CHUNK_BYTES, STEPS_A_BLOCK, EventSender, events_message, events_of
 from lrtui.distributed.message import Message
 from lrtui.run.events import CheckpointSaved, Event, RunFinished, StepDone
 from lrtui.run.feed import LiveFeed, StepBlock
@@ -66,9 +66,11 @@ class Driver:
 
     Args:
         seconds: how long that takes; None for never.
+        room: bytes that the next one may have.
     """
 
-    def __init__(self, seconds: float | None = 0.0) -> None:
+    def __init__(self, seconds: float | None = 0.0, room: int = 1 << 20) -> None:
+        self.room = room
         self.seconds, self.messages = seconds, list[Message]()
         self.is_gone = False
         self.sender: EventSender | None = None
@@ -89,7 +91,7 @@ class Driver:
                 time.sleep(0.002)
             time.sleep(self.seconds)
             assert self.sender is not None
-            self.sender.acknowledge(0.0)
+            self.sender.acknowledge(0.0, self.room)
 
 
 def sending(driver: Driver, feed: LiveFeed, **more: Any) -> EventSender:
@@ -126,10 +128,40 @@ def test_a_driver_that_is_stopped_does_not_hold_up_training() -> None:
     for event in events[1:]:
         feed.publish(event)
     time.sleep(0.2)
-    assert len(driver.messages) == 1
+    assert [message.kind for message in driver.messages] == ["events"]
     driver.seconds = 0.0
     sender.finish()
     assert [event.seq for event in unpacked(driver.messages)] == list(range(len(events)))
+
+
+def test_steps_that_wait_for_the_driver_are_kept_in_columns_and_sent_in_batches_that_it_has_room_for() -> None:
+    feed, driver = LiveFeed(), Driver(seconds=None, room=4096)
+    sender = sending(driver, feed)
+    events = recorded_run(20_000)
+    feed.publish(events[0])
+    wait_for(lambda: driver.messages)
+    for event in events[1:]:
+        feed.publish(event)
+    # what is left in the feed are single events
+    wait_for(lambda: len(feed) < STEPS_A_BLOCK)
+    assert [message.kind for message in driver.messages] == ["events"]
+    driver.seconds = 0.0
+    sender.finish()
+    assert [event.seq for event in unpacked(driver.messages)] == list(range(len(events)))
+    sizes = [len(message.to_bytes()) for message in driver.messages if message.kind == "events"]
+    assert 2048 < max(sizes) <= 4096
+
+
+def test_a_step_with_more_metrics_than_there_is_room_for_is_sent_alone() -> None:
+    feed, driver = LiveFeed(), Driver(room=4096)
+    sender = sending(driver, feed)
+    metrics = {f"metric {index}": float(index) for index in range(1000)}
+    events = [replace(event, metrics=metrics) for event in recorded_run(20) if isinstance(event, StepDone)]
+    for event in events:
+        feed.publish(event)
+    sender.finish()
+    assert unpacked(driver.messages) == events
+    assert len(driver.messages) > 10
 
 
 def test_a_driver_that_is_gone_ends_the_thread() -> None:
