@@ -8,14 +8,12 @@ the machine is needed for something else: the run is saved, and ends for its dri
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +23,7 @@ from lrtui.distributed.message import Message
 from lrtui.distributed.torchrun import torchrun_rank
 from lrtui.engine.own_process import import_torch, own_process, tune_memory, tune_thread
 from lrtui.engine.time_slice import COMPUTING_SECONDS
+from lrtui.engine.worker_folder import worker_folder
 from lrtui.engine.worker_rank import end_with_parent, enter, follow_rank_0, joined_group
 from lrtui.engine.worker_request import WorkerRequest, error_to_json
 from lrtui.run.command_json import command_from_json
@@ -59,7 +58,9 @@ class Worker:
         self._feed, self._inbox = LiveFeed(), Inbox()
         self._early: list[Message] = []
         """Messages that came before the whole request."""
-        self._request, self._folder = self._receive_request()
+        self._resources = ExitStack()
+        """What is removed at the end: the folder of this worker's own checkpoints, if it has files of its own."""
+        self._request = self._receive_request()
         self._reporter = Reporter(self._feed, next_seq=self._request.next_seq)
         self._sender = EventSender(self._feed, channel, sends_files=self._request.sends_files, keep=self._is_sent)
         self._stored_seq: float = -1
@@ -74,31 +75,25 @@ class Worker:
         DaemonThread(self._listen, "command-reader").start()
         # in a thread of its own: this one may be changing the inbox when the signal arrives
         signal.signal(signal.SIGTERM, lambda *_: DaemonThread(self.terminate, "termination").start())
-        try:
+        with self._resources:
             enter(self._request.directory, self._request.path)
             checkpoints = self._checkpoint_policy()
             error = self._train(checkpoints)
             self._has_ended = True
             self._sender.finish()
             return self._report_end(error, checkpoints)
-        finally:
-            if self._folder is not None:
-                shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _receive_request(self) -> tuple[WorkerRequest, Path | None]:
-        """Return what is to be trained, and the folder of this worker's own checkpoints if it has files of its own."""
+    def _receive_request(self) -> WorkerRequest:
+        """Return what is to be trained; a worker with files of its own has a folder for its checkpoints then."""
         request = WorkerRequest.of_json(self._channel.receive().body)
         if not request.sends_files:
-            return request, None
-        folder = Path(tempfile.mkdtemp(prefix="lrtui-worker-"))
-        request = request.with_checkpoint_in(folder)
-        try:
+            return request
+        with ExitStack() as resources:
+            request = request.with_checkpoint_in(resources.enter_context(worker_folder()))
             if request.resume_point is not None:
                 self._receive_file(request.resume_point.checkpoint)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        return request, folder
+            self._resources = resources.pop_all()
+        return request
 
     def _receive_file(self, path: Path) -> None:
         with path.open("wb") as file:
