@@ -30,7 +30,7 @@ from lrtui.run.command_json import command_from_json
 from lrtui.run.commands import Stop
 from lrtui.run.daemon_thread import DaemonThread
 from lrtui.run.errors import LrtuiError, StoreError
-from lrtui.run.events import Event, RunFinished
+from lrtui.run.events import Event, Notice, RunFinished
 from lrtui.run.feed import LiveFeed
 from lrtui.run.inbox import Inbox
 from lrtui.training.reporter import Reporter, finish_run
@@ -67,6 +67,8 @@ class Worker:
         self._removed: list[str] = []
         self._lost = ""
         self._is_abandoned = self._is_terminated = self._is_end_withheld = self._has_ended = False
+        self._is_over = False
+        """Whether the run's last event has been taken to be sent."""
         self._may_leave = threading.Event()
 
     def work(self) -> int:
@@ -162,7 +164,13 @@ class Worker:
         return failure
 
     def _is_sent(self, event: Event) -> bool:
-        """Return whether the event is sent: for its driver, the run of a terminated worker has not ended."""
+        """Return whether the event is sent: for its driver, the run of a terminated worker has not ended.
+
+        The driver records the warnings itself that come after the last event.
+        """
+        if self._is_over and isinstance(event, Notice):
+            return False
+        self._is_over = self._is_over or isinstance(event, RunFinished)
         is_withheld = self._is_terminated and isinstance(event, RunFinished) and event.outcome == "stopped"
         self._is_end_withheld = self._is_end_withheld or is_withheld
         return not is_withheld
@@ -220,8 +228,7 @@ class Worker:
         self._sender.acknowledge(body["pause"], body["room"])
 
     def _take_notice(self, body: dict[str, Any]) -> None:
-        if not self._has_ended:
-            self._reporter.notice(body["code"], body["text"], body["level"])
+        self._reporter.notice(body["code"], body["text"], body["level"])
 
     def _take_loss(self, body: dict[str, Any]) -> None:
         """Stop: another process has the run now."""

@@ -18,10 +18,10 @@ from lrtui.distributed.message import Message
 from lrtui.engine.held_batches import MAX_UNWRITTEN_BYTES, HeldBatches
 from lrtui.engine.received_files import ReceivedFiles
 from lrtui.engine.worker_ranks import RANKS
-from lrtui.run.commands import Command
-from lrtui.run.events import CheckpointSaved, CommandAnswer, Event, RunFinished, RunStarted
+from lrtui.run.commands import Command, Stop
+from lrtui.run.events import CheckpointSaved, CommandAnswer, Event, Notice, RunFinished, RunStarted
 from lrtui.run.feed import StepBlock
-from lrtui.training.reporter import Reporter
+from lrtui.training.reporter import Reporter, refuse
 
 if TYPE_CHECKING:
     from lrtui.engine.recording import Recording
@@ -41,7 +41,7 @@ class WorkerMessages:
         withholds_failure: whether the end of a failed run is published by the run's own thread, which finds out how all
             processes have ended.
         warn: takes a warning, and its code.
-        note_finished: called with the run's last event before it is published.
+        note_finished: called with the run's last event before it is published; sends the worker nothing more.
     """
 
     def __init__(
@@ -75,7 +75,9 @@ class WorkerMessages:
         """Which of several processes has ended, and how."""
         self.is_rank_killed = False
         self.unanswered: dict[str, Command] = {}
-        """Commands that were sent to the worker, by id."""
+        """Commands that were sent to the worker and are not answered, by id."""
+        self.unrecorded: list[tuple[str, str]] = []
+        """Warnings that were sent to the worker and have not come back among the events: codes and texts."""
         self._ranks: Channel | None = None
         self._acknowledging = threading.Lock()
         self._held = HeldBatches()
@@ -207,13 +209,32 @@ class WorkerMessages:
             event = replace(event, path=str(self.files.folder / Path(event.path).name))
         if isinstance(event, CommandAnswer):
             self.unanswered.pop(event.command_id, None)
+        if isinstance(event, Notice) and (event.code, event.text) in self.unrecorded:
+            self.unrecorded.remove((event.code, event.text))
         self.last = event
         if isinstance(event, RunFinished):
             self._note_finished(event)
             self.finished = event
-            if self.is_withheld(event):
-                return
+            if not self.is_withheld(event):
+                self.publish_end(event)
+            return
         self._reporter.feed.publish(event)
+
+    def publish_end(self, event: RunFinished) -> None:
+        """Publish the run's last event, and after it what reached the worker too late."""
+        self._reporter.feed.publish(event)
+        self.publish_unrecorded()
+        for command in self.unanswered.values():
+            # the last event answers a Stop
+            if not isinstance(command, Stop):
+                refuse(self._reporter, command, event.outcome)
+        self.unanswered.clear()
+
+    def publish_unrecorded(self) -> None:
+        """Publish the warnings that the worker has not recorded."""
+        while self.unrecorded:
+            code, text = self.unrecorded.pop(0)
+            self._reporter.notice(code, text, level="warning")
 
 
 def _last_seq(item: Event | StepBlock) -> int:

@@ -114,7 +114,8 @@ class WorkerThread(TrainingThread):
             if channel is None:
                 self._reporter.notice(code, text, level="warning")
                 return
-        # the worker numbers the run's events
+            # the worker numbers the run's events; if it has ended, this process records the warning at the end
+            self._messages.unrecorded.append((code, text))
         with suppress(ChannelError):
             channel.send(Message("notice", {"code": code, "text": text, "level": "warning"}))
 
@@ -199,7 +200,7 @@ class WorkerThread(TrainingThread):
                 self.worker_lost = messages.is_rank_killed
                 self.error = LrtuiError(messages.failed_rank)
                 messages.finished = replace(messages.finished, error=messages.failed_rank)
-            self.feed.publish(messages.finished)
+            messages.publish_end(messages.finished)
 
     def _wait_for_channel(self, worker: WorkerProcess) -> bool:
         """Wait until the worker has connected; return whether it has. Otherwise the run has ended."""
@@ -265,6 +266,7 @@ class WorkerThread(TrainingThread):
         text = f"its worker ended: {reason}"
         if self._messages.last is not None:
             self._reporter.continue_after(self._messages.last)
+        self._messages.publish_unrecorded()
         for command in self._messages.unanswered.values():
             self.inbox.send(command)
         finish_run(self.inbox, self._reporter, "failed", text)

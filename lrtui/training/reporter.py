@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from lrtui.run.commands import Hold, Stop
+from lrtui.run.commands import Command, Hold, Stop
 from lrtui.run.events import CommandRefused, Event, Level, Notice, Outcome, RunFinished, RunStarted, StepDone
 from lrtui.run.feed import LiveFeed, StepBlock
 from lrtui.run.inbox import Inbox
@@ -73,6 +73,11 @@ def finish_run(
     """
     for command in inbox.close():
         if not isinstance(command, (Stop, Hold)):
-            reason = f"the run is over: {outcome}"
-            reporter.publish(CommandRefused, command=command.text, reason=reason, command_id=command.id)
+            refuse(reporter, command, outcome)
     reporter.publish(RunFinished, outcome=outcome, error=error, command_id=command_id)
+
+
+def refuse(reporter: Reporter, command: Command, outcome: Outcome) -> None:
+    """Refuse a command, as the run is over."""
+    reason = f"the run is over: {outcome}"
+    reporter.publish(CommandRefused, command=command.text, reason=reason, command_id=command.id)
