@@ -62,8 +62,10 @@ class EventReader:
 
     def _fold(self, items: Sequence[Event | StepBlock]) -> None:
         """Fold what was taken from the feed, after the history of a resumed run."""
-        self._state.fold(self._thread.history)
-        self._thread.history = ()
+        if self._thread.history:
+            self._state.fold(self._thread.history)
+            self._state.wait_to_continue()
+            self._thread.history = ()
         self.has_begun = self.has_begun or any(isinstance(item, RunStarted) for item in items)
         self._state.fold(items)
 

@@ -216,6 +216,10 @@ class RunState:
             else:
                 self._fold_summary(item)
 
+    def wait_to_continue(self) -> None:
+        """Note that the run will continue where the events so far end: it is waiting until it has started again."""
+        self.status, self.waiting_for, self.outcome, self.evaluating = "waiting", "the first event", None, False
+
     def _fold_event(self, event: Event) -> None:
         self.version += 1
         self.elapsed = event.seconds
@@ -248,7 +252,7 @@ class RunState:
                 self.status = "paused"
             case Resumed():
                 self.status = "running"
-            case Notice() if self.started is None:
+            case Notice() if self.status == "waiting":
                 self.waiting_for = event.text
             case RunFinished():
                 self.status, self.outcome, self.evaluating = event.outcome, event, False

@@ -67,7 +67,7 @@ def background_obstacle(run: Run) -> str:
     """Return why a run can't continue in another process; empty if it can."""
     if not run.is_recorded:
         return "it is not stored (--store none)"
-    if run.state.step == run.state.first_step:
+    if run.state.status == "waiting" or run.state.step == run.state.first_step:
         return f"it has not started yet ({run.state.waiting_for})"
     return ""
 

@@ -92,7 +92,8 @@ def progress_line(spec: RunSpec, state: RunState | None, width: int, *, has_epoc
         hint = f" Press r to train {spec.length} of {spec.task}, s to choose another schedule."
         short_hint = f" Press r to train {spec.length}."
         return Text(hint if len(hint) <= width else short_hint[:width], no_wrap=True, end="")
-    if state.started is None or (state.step == state.first_step and state.status == "running"):
+    is_before_first_batch = state.step == state.first_step and state.status == "running"
+    if state.started is None or state.status == "waiting" or is_before_first_batch:
         error = state.outcome.error if state.outcome else None
         ended = f" {error.splitlines()[0]}" if error else " The run ended before its first batch."
         status = f" waiting: {state.waiting_for} …" if state.is_live else ended

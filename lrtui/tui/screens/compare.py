@@ -44,7 +44,7 @@ def comparison_text(runs: Sequence[ShownRun], width: int) -> Text:
 def _heading(run: ShownRun) -> str:
     state = run.state
     schedule = printable(state.schedule or run.spec.schedule)
-    status = f"waiting: {state.waiting_for}" if state.started is None and state.is_live else state.status
+    status = f"waiting: {state.waiting_for}" if state.status == "waiting" else state.status
     schedule = f"{schedule}, " if schedule else ""
     time = time_after(state.elapsed, is_log=run.spec.is_log)
     return f"{label_of(run)} {GLYPHS[state.status]} {status}, {schedule}{counted(state.step, 'step')}{time}"
