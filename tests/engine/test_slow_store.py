@@ -186,8 +186,8 @@ def test_a_reader_that_is_behind_leaves_the_steps_at_the_worker(
     spec = settings(tmp_path, task=SLOW, epochs=1000)
     run = Run(spec, launcher=LocalLauncher(tmp_path / "output")).start()
     most = UNREAD_FACTOR * (2 << 10)
-    wait_for(lambda: held and held[-1][1] > most // 2)
-    time.sleep(2.0)
+    # no batch is asked for that would be shorter than half of the smaller bound
+    wait_for(lambda: held and held[-1][1] > most - (1 << 10))
     count = len(held)
     time.sleep(1.0)
     assert len(held) == count
