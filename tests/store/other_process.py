@@ -6,13 +6,13 @@ import os
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from process_server import ForkedProcess
+from waiting import SECONDS, wait_for
 
 from lrtui.store.connection import open_for_reading
 from lrtui.store.location import DATABASE
@@ -38,7 +38,7 @@ class OtherProcess:
     def signal(self, number: int) -> None:
         os.kill(self._process.pid, number)
 
-    def wait(self, seconds: float = 60) -> int:
+    def wait(self, seconds: float = SECONDS) -> int:
         """Return the exit status."""
         try:
             return self._process.wait(seconds)
@@ -73,37 +73,37 @@ def steps_done(folder: Path, run: int = 1) -> int:
     return int(found[0][0]) if found else 0
 
 
-def wait_for_step(folder: Path, step: int, process: OtherProcess, run: int = 1, seconds: float = 60) -> None:
+def wait_for_step(folder: Path, step: int, process: OtherProcess, run: int = 1, seconds: float = SECONDS) -> None:
     """Wait until this many steps are in the store."""
-    until = time.monotonic() + seconds
-    while steps_done(folder, run) < step:
-        assert process.is_alive, process.printed
-        assert time.monotonic() < until, process.printed
-        time.sleep(0.01)
+
+    def is_there() -> bool:
+        # a process that has just ended may have written the last steps before
+        was_alive = process.is_alive
+        is_there = steps_done(folder, run) >= step
+        assert is_there or was_alive, process.printed
+        return is_there
+
+    wait_for(is_there, lambda: process.printed, seconds=seconds)
 
 
-def wait_until_live(folder: Path, process: OtherProcess, run: int = 1, seconds: float = 60) -> None:
+def wait_until_live(folder: Path, process: OtherProcess, run: int = 1) -> None:
     """Wait until the run has been started or resumed by a live process."""
-    until = time.monotonic() + seconds
-    while True:
+
+    def is_live() -> bool:
         with closing(open_for_reading(folder)) as connection:
             found = reload(connection, run)
         if found is not None and found.is_live:
-            return
+            return True
         assert process.is_alive, process.printed
-        assert time.monotonic() < until, process.printed
-        time.sleep(0.01)
+        return False
+
+    wait_for(is_live, lambda: process.printed)
 
 
-def wait_until_over(folder: Path, run: int = 1, seconds: float = 60) -> str:
+def wait_until_over(folder: Path, run: int = 1) -> str:
     """Wait until the run has ended; return its state."""
-    until = time.monotonic() + seconds
-    while True:
-        state = rows(folder, "SELECT state FROM runs WHERE id = ?", [run])[0][0]
-        if state not in ("waiting", "running", "paused"):
-            return str(state)
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    query = "SELECT state FROM runs WHERE id = ? AND state NOT IN ('waiting', 'running', 'paused')"
+    return str(wait_for(lambda: rows(folder, query, [run]))[0][0])
 
 
 def computed(folder: Path, run: int = 1) -> list[Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from waiting import SECONDS
+
 from lrtui.run.commands import Command
 from lrtui.run.events import Event
 from lrtui.run.spec import RunSpec
@@ -37,8 +39,8 @@ def store_events(folder: Path, events: Iterable[Event], spec: RunSpec | None = N
     recorder = new_recorder(writer, spec)
     for event in events:
         recorder.publish(event)
-    assert recorder.commit(30), trouble
-    assert writer.close()
+    assert recorder.commit(SECONDS), trouble
+    assert writer.close(SECONDS)
     assert not trouble
     return recorder.run
 

@@ -6,11 +6,11 @@ import json
 import multiprocessing
 import os
 import threading
-import time
 from pathlib import Path
 
 import pytest
 from store_runs import new_recorder
+from waiting import SECONDS, wait_for
 
 from lrtui.run.commands import Command, Pause, ScaleLr
 from lrtui.run.errors import StoreError
@@ -38,11 +38,7 @@ def texts(files: CommandFiles) -> list[str]:
 
 
 def answer_to(command: SentCommand) -> Answer:
-    until = time.monotonic() + 5
-    while (answer := command.answer()) is None:
-        assert time.monotonic() < until
-        time.sleep(0.01)
-    return answer
+    return wait_for(command.answer)
 
 
 def only_file(store: Path, pattern: str = "commands-*") -> Path:
@@ -156,7 +152,7 @@ def test_a_file_that_is_replaced_carries_out_no_command_twice(store: Path, monke
     path.write_text(text)
     path.chmod(0o600)
     monkeypatch.setattr("lrtui.store.inbox.is_on_network", lambda folder: True)
-    assert send(store, run, ScaleLr(2.0), 5).obeyed
+    assert send(store, run, ScaleLr(2.0), SECONDS).obeyed
     assert [each.text for each in taken] == ["lr*0.5", "lr*2.0"]
     assert path.exists()
     writer.close()
@@ -172,7 +168,7 @@ def test_a_command_that_was_not_answered_is_withdrawn(store: Path, monkeypatch: 
 
 def test_a_resumed_run_takes_no_commands_of_its_earlier_process(store: Path) -> None:
     run, _, writer = _run(store)
-    assert writer.close()
+    assert writer.close(SECONDS)
     SentCommand(store, run, "stop", 1.0)
     writer = Writer(store, print)
     writer.call(lambda connection: connection.execute("UPDATE runs SET state = 'stopped'"))

@@ -22,6 +22,7 @@ from other_process import (
     wait_until_live,
 )
 from store_runs import stored
+from waiting import SECONDS
 
 from lrtui.schedules.command_notation import parse_command
 from lrtui.store.connection import open_for_reading
@@ -41,7 +42,8 @@ SWITCHES = [
     'StepLR(1, per="batch", gamma=0.99) from start',
 ]
 
-EPOCHS, BATCHES = 60, 6
+EPOCHS, BATCHES = 90, 6
+# the last signal comes at step 280: what trains on meanwhile must not reach the end
 
 
 def arguments_of(schedule: str, folder: Path, *more: str) -> list[str]:
@@ -106,7 +108,7 @@ def interrupt(seed: int, number: int, tmp_path: Path) -> None:
             at, command = told.pop(0)
             wait_for_step(folder, at, process)
             wait_until_live(folder, process)
-            answer = send(folder, 1, command, 10)
+            answer = send(folder, 1, command, SECONDS)
             assert answer.obeyed, answer
         if step is None:
             break

@@ -31,7 +31,7 @@ def test_a_fifo_is_written_through(tmp_path: Path) -> None:
     reader = threading.Thread(target=lambda: read.append(fifo.read_text()))
     reader.start()
     write_file(fifo, ["text"])
-    reader.join(10)
+    reader.join(120)
     assert read == ["text"]
     assert fifo.is_fifo()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from recorded_runs import recorded_run
 from store_runs import folded, new_recorder, store_events, stored
+from waiting import SECONDS
 
 from lrtui import plugins
 from lrtui.run.commands import Pause
@@ -222,7 +223,7 @@ def test_the_progress_of_live_runs_is_read_like_whole_rows(tmp_path: Path, monke
             for event in events[:end]:
                 if event.seq > recorder.stored_seq:
                     recorder.publish(event)
-            assert recorder.commit(30)
+            assert recorder.commit(SECONDS)
         whole_rows = StoreSource(tmp_path)
         mine, theirs = source.runs(), whole_rows.runs()
         # the curves of live runs are read in turn
@@ -231,7 +232,7 @@ def test_the_progress_of_live_runs_is_read_like_whole_rows(tmp_path: Path, monke
     assert [run.lrs for run in mine] == [run.lrs for run in theirs]
     assert {run.state for run in mine} == {"done"}
     source.close()
-    assert writer.close()
+    assert writer.close(SECONDS)
 
 
 def test_whoever_watches_a_large_store_gets_its_newest_runs_first(
@@ -241,7 +242,7 @@ def test_whoever_watches_a_large_store_gets_its_newest_runs_first(
     writer = Writer(tmp_path, print)
     for _ in range(8):
         new_recorder(writer)
-    assert writer.close()
+    assert writer.close(SECONDS)
     source, calls = StoreSource(tmp_path), []
     source.watch(lambda: calls.append(len(calls)))
     found = [[run.id.key for run in source.runs()] for _ in range(4)]
@@ -264,7 +265,7 @@ def test_live_runs_take_turns_to_get_their_curve(tmp_path: Path, monkeypatch: py
         for event in [next(steps) for _ in range(count)]:
             for recorder in recorders:
                 recorder.publish(event)
-        assert all(recorder.commit(30) for recorder in recorders)
+        assert all(recorder.commit(SECONDS) for recorder in recorders)
 
     for recorder in recorders:
         for event in events[:2]:
@@ -281,7 +282,7 @@ def test_live_runs_take_turns_to_get_their_curve(tmp_path: Path, monkeypatch: py
     assert changed[-1] > 0
     assert max(changed) <= 2
     source.close()
-    assert writer.close()
+    assert writer.close(SECONDS)
 
 
 def test_live_runs_of_a_process_that_died_are_lost_at_once(tmp_path: Path) -> None:
@@ -292,7 +293,7 @@ def test_live_runs_of_a_process_that_died_are_lost_at_once(tmp_path: Path) -> No
         "writer = Writer(Path(sys.argv[1]), print); recorders = [new_recorder(writer) for _ in range(3)]\n"
         "for recorder in recorders:\n"
         "    for event in recorded_run(20): recorder.publish(event)\n"
-        "assert all(recorder.commit(60) for recorder in recorders)\n"
+        "assert all(recorder.commit(SECONDS) for recorder in recorders)\n"
         "print('ready', flush=True); sys.stdin.read(); os._exit(0)"
     )
     tests = Path(__file__).parents[1]
@@ -305,6 +306,6 @@ def test_live_runs_of_a_process_that_died_are_lost_at_once(tmp_path: Path) -> No
         assert [run.state for run in source.runs()] == ["running"] * 3
         assert source.runs() is source.runs()
         process.stdin.close()
-        process.wait(60)
+        process.wait(SECONDS)
     assert [run.state for run in source.runs()] == ["lost"] * 3
     source.close()

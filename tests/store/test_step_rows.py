@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sqlite3
-import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -17,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from recorded_runs import recorded_run
 from store_runs import folded, ignore, new_recorder, stored
+from waiting import SECONDS, wait_for
 
 from lrtui.run.events import Event, RunStarted, StepDone
 from lrtui.run.feed import StepBlock
@@ -96,13 +96,13 @@ def record(
     recorder = new_recorder(writer)
     for item in items:
         recorder.publish(item)
-    assert recorder.commit(60)
+    assert recorder.commit(SECONDS)
     again = Recorder(recorder.run, writer, None, ignore, lambda c: run_rows.reopen_run(c, recorder.run, at, last))
     writer.add(again)
     for item in later:
         again.publish(item)
-    assert again.commit(60)
-    assert writer.close()
+    assert again.commit(SECONDS)
+    assert writer.close(SECONDS)
 
 
 def plain_rows(events: Sequence[Event], run: int) -> dict[str, list[tuple[Any, ...]]]:
@@ -176,7 +176,7 @@ def test_many_runs_share_the_statements_of_a_transaction(tmp_path: Path) -> None
         for event in started:
             recorder.publish(event)
         recorder.publish(block)
-    assert all(recorder.commit(60) for recorder in recorders)
+    assert all(recorder.commit(SECONDS) for recorder in recorders)
     assert all(recorder.stored_seq == block.seqs[-1] for recorder in recorders)
     # as long as nothing else is to be written, a heartbeat is one statement for all runs
     writer.call(lambda _: statements.clear())
@@ -188,7 +188,7 @@ def test_many_runs_share_the_statements_of_a_transaction(tmp_path: Path) -> None
         writer.call(lambda _: None)
     assert sum("SET heartbeat" in statement for statement in statements) == 1
     assert sum("SELECT id, owner" in statement for statement in statements) <= 2
-    assert writer.close()
+    assert writer.close(SECONDS)
 
 
 def test_a_recording_that_lost_its_run_stops_alone(tmp_path: Path) -> None:
@@ -209,13 +209,13 @@ def test_a_recording_that_lost_its_run_stops_alone(tmp_path: Path) -> None:
     for recorder in recorders:
         for event in recorded_run(10):
             recorder.publish(event)
-        recorder.commit(30)
+        recorder.commit(SECONDS)
     assert len(lost) == 2
     assert "was resumed" in lost[0]
     assert "was deleted" in lost[1]
     with closing(open_for_reading(tmp_path)) as connection:
         assert connection.execute("SELECT run, count(*) FROM batches GROUP BY run").fetchall() == [(runs[2], 10)]
-    assert writer.close()
+    assert writer.close(SECONDS)
 
 
 def test_many_runs_share_what_may_be_held_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,17 +229,14 @@ def test_many_runs_share_what_may_be_held_in_memory(tmp_path: Path, monkeypatch:
             recorder.publish(item)
         recorder.commit(5)
     for recorder in recorders:
-        until = time.monotonic() + 60
-        while recorder._events:
-            assert time.monotonic() < until
-            time.sleep(0.01)
+        wait_for(lambda it=recorder: not it._events)  # type: ignore[misc]
     assert all(20 <= sum(rows.event_count for rows in recorder.held) <= 25 for recorder in recorders)
     assert all(recorder.dropped >= 40 for recorder in recorders)
     # what was dropped is known as long as the process lives
     for recorder in recorders:
         writer.remove(recorder)
     assert writer.run_count == 4
-    assert not writer.close()
+    assert not writer.close(SECONDS)
 
 
 def test_a_run_that_is_over_is_forgotten_once_it_is_written(tmp_path: Path) -> None:
@@ -248,8 +245,8 @@ def test_a_run_that_is_over_is_forgotten_once_it_is_written(tmp_path: Path) -> N
     for recorder in (first, second):
         for event in recorded_run(60, outcome="done"):
             recorder.publish(event)
-        assert recorder.commit(30)
+        assert recorder.commit(SECONDS)
     writer.remove(first)
     assert writer.run_count == 1
     assert writer.is_idle
-    assert writer.close()
+    assert writer.close(SECONDS)

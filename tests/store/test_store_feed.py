@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from recorded_runs import recorded_run
 from store_runs import folded, new_recorder, store_events, stored
+from waiting import SECONDS
 
 from lrtui.run.commands import EvaluateNow, Pause, Resume, ScaleLr, SwitchSchedule, UndoLr
 from lrtui.run.events import CommandRefused, EvalDone, Event, RunFinished, RunStarted, StepDone
@@ -85,16 +86,16 @@ def test_a_feed_follows_a_live_run(tmp_path: Path) -> None:
     for number, event in enumerate(events):
         recorder.publish(event)
         if number % 37 == 0:
-            assert recorder.commit(10)
+            assert recorder.commit(SECONDS)
             while story := feed.take(limit=20):
                 state.fold(story)
             assert state == folded(events[: number + 1])
-    assert recorder.commit(10)
+    assert recorder.commit(SECONDS)
     state.fold(feed.take())
     assert state == folded(events)
     assert feed.take() == []
     connection.close()
-    assert writer.close()
+    assert writer.close(SECONDS)
 
 
 def long_run(steps: int) -> list[Event]:
@@ -166,12 +167,12 @@ def test_metrics_of_superseded_steps_are_left_out(tmp_path: Path, metrics_after:
     recorder = new_recorder(writer)
     for event in events:
         recorder.publish(event)
-    assert recorder.commit(30)
+    assert recorder.commit(SECONDS)
     second = reopened(recorder, writer, 600, last)
     for event in later:
         second.publish(event)
-    assert second.commit(30)
-    assert writer.close()
+    assert second.commit(SECONDS)
+    assert writer.close(SECONDS)
     theirs = folded([*events, *later])
     mine = stored(tmp_path, recorder.run)
     assert mine.metrics == theirs.metrics
@@ -214,18 +215,18 @@ def test_a_live_run_is_summarized_like_a_finished_one(tmp_path: Path) -> None:
     recorder = new_recorder(writer)
     for event in events:
         recorder.publish(event)
-    assert recorder.commit(30)
+    assert recorder.commit(SECONDS)
     connection = open_for_reading(tmp_path)
     feed, state = StoreFeed(connection, recorder.run, in_full=300), RunState()
     state.fold(feed.take())
     assert (len(state.loss), state.loss.known_from) == (3000, 2560)
     later = StepDone(seq=len(events), step=3000, seconds=999.0, epoch=61, batch=0, loss=0.5, lrs=(0.25,))
     recorder.publish(later)
-    assert recorder.commit(30)
+    assert recorder.commit(SECONDS)
     state.fold(feed.take())
     assert (state.step, state.loss.last, state.current_lrs) == (3001, 0.5, (0.25,))
     connection.close()
-    assert writer.close()
+    assert writer.close(SECONDS)
 
 
 def resumed_pieces(cuts: list[tuple[int, int]], steps: int) -> list[list[Event]]:
@@ -284,8 +285,8 @@ def test_folding_the_store_equals_folding_the_live_feed_of_a_resumed_and_summari
             recorder = reopened(recorder, writer, start.step, start.resumed_seq or 0)
         for event in piece:
             recorder.publish(event)
-        assert recorder.commit(30)
-    assert writer.close()
+        assert recorder.commit(SECONDS)
+    assert writer.close(SECONDS)
     mine, theirs = stored(folder, recorder.run, in_full), folded(event for piece in pieces for event in piece)
     for name in (
         "status", "started", "first_step", "step", "epoch", "batch", "elapsed", "evaluations", "epochs", "changes",
@@ -309,12 +310,12 @@ def test_a_run_of_52000_steps_that_was_resumed_at_1000_has_all_its_losses(tmp_pa
     recorder = new_recorder(writer)
     for event in first:
         recorder.publish(event)
-    assert recorder.commit(30)
+    assert recorder.commit(SECONDS)
     start = next(event for event in second if isinstance(event, RunStarted))
     recorder = reopened(recorder, writer, 1_000, start.resumed_seq or 0)
     for event in second:
         recorder.publish(event)
-    assert recorder.commit(60)
-    assert writer.close()
+    assert recorder.commit(SECONDS)
+    assert writer.close(SECONDS)
     for in_full in (50_000, 0):
         assert len(stored(tmp_path, recorder.run, in_full).loss) == 52_000

@@ -6,13 +6,13 @@ import errno
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from other_process import SLOW, OtherProcess, rows, steps_done, wait_for_step
 from training_runs import TINY
+from waiting import wait_for
 
 from lrtui.__main__ import main
 
@@ -28,7 +28,7 @@ class Waiting(Tiny):
     def loss(self, outputs, targets):
         self.steps += outputs.requires_grad
         for step in (30, 200):
-            until = time.monotonic() + 120
+            until = time.monotonic() + 600
             while self.steps > step and not Path({folder!r}, f"after_{{step}}").exists():
                 assert time.monotonic() < until
                 time.sleep(0.01)
@@ -103,11 +103,8 @@ def test_everything_is_written_once_the_disk_has_room_again(small_disk: Path, tm
     process = train_to_step_30(tmp_path, store, "--checkpoint-seconds", "1000")
     fill(small_disk)
     continue_training(tmp_path, 30)
-    until = time.monotonic() + 60
-    while not told(process, "the disk is full"):
-        assert process.is_alive, process.printed
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    wait_for(lambda: told(process, "the disk is full") or not process.is_alive)
+    assert process.is_alive, process.printed
     (small_disk / "ballast").unlink()
     subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
     # the store is tried again every two seconds
@@ -191,7 +188,7 @@ def test_commands_from_another_terminal_are_answered(tmp_path: Path, capsys: pyt
         env={**os.environ, "LRTUI_STORE": str(store)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert (done.returncode, "(user)" in done.stdout) == (0, True), done.stdout + done.stderr
