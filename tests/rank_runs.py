@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import os
 import pickle
-import socket
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import process_server
+from free_port import free_port
 from training_runs import ScriptedInbox, tiny_spec
+from waiting import wait_for
 
 from lrtui.run.commands import Command
 from lrtui.run.events import Event, RunFinished, StepDone
 from lrtui.run.spec import RunSpec
 
-SECONDS = 90
+SECONDS = 240
 """How long a test waits for what it expects."""
 
 
@@ -74,9 +74,7 @@ class RankRun:
         specs = [tiny_spec(**settings), *(tiny_spec(**more) for more in also)]
         request = Request(specs, script or {}, meets_tests, task, checkpoints, resume_point, limit)
         (folder / "request").write_bytes(pickle.dumps(request))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = str(probe.getsockname()[1])
+        port = str(free_port())
         self.processes = [
             process_server.ForkedProcess(
                 [sys.executable, "-m", "rank_runs", str(folder)],
@@ -108,12 +106,15 @@ class RankRun:
 
     def until(self, condition: Callable[[list[Event]], bool]) -> list[Event]:
         """Wait until the events of rank 0 fulfill a condition, and return them."""
-        deadline = time.monotonic() + SECONDS
-        while not condition(events := self.events()):
-            assert time.monotonic() < deadline, events[-5:]
-            assert self.processes[0].poll() is None or condition(self.events()), self.events()[-5:]
-            time.sleep(0.02)
-        return events
+
+        def is_met() -> bool:
+            has_ended = self.processes[0].poll() is not None
+            is_met = condition(self.events())
+            assert is_met or not has_ended, self.events()[-5:]
+            return is_met
+
+        wait_for(is_met, lambda: self.events()[-5:], seconds=SECONDS)
+        return self.events()
 
     def finished(self) -> RunFinished:
         """Wait until all processes have ended; return the last event of rank 0."""

@@ -15,6 +15,7 @@ from typing import Any
 from other_process import steps_done, wait_until_over
 from process_server import ForkedProcess
 from store_runs import stored
+from waiting import SECONDS, wait_for
 
 from lrtui.__main__ import main
 from lrtui.attached.framework_run import FrameworkRun
@@ -76,24 +77,23 @@ def control_from_here(script: str, folder: Path) -> tuple[RunState, list[Any]]:
 def _obeyed(process: ForkedProcess, store: Path, printed: Path) -> None:
     """Send the commands, and check that the run obeys."""
 
-    def wait_for(step: int) -> None:
-        until = time.monotonic() + 60
-        while steps_done(store) < step:
-            assert process.poll() is None, printed.read_text()
-            assert time.monotonic() < until, printed.read_text()
-            time.sleep(0.02)
+    def wait_for_step(step: int) -> None:
+        wait_for(lambda: steps_done(store) >= step or process.poll() is not None, printed.read_text)
+        assert process.poll() is None, printed.read_text()
 
-    wait_for(3)
+    def stays(step: int) -> bool:
+        time.sleep(0.4)
+        return steps_done(store) == step
+
+    wait_for_step(3)
     for command in LIVE:
-        status = main(["send", "1", *command.split(" ", 1), "--wait", "30", "--store", str(store)])
+        status = main(["send", "1", *command.split(" ", 1), "--wait", str(SECONDS), "--store", str(store)])
         assert status == 0, (command, printed.read_text())
         if command == "pause":
-            # until the last step is stored
-            time.sleep(0.3)
-            at = steps_done(store)
-            time.sleep(0.2)
-            assert steps_done(store) == at
+            # once the last step is stored, there are no more
+            wait_for(lambda: stays(steps_done(store)))
+            assert stays(steps_done(store))
         elif command != "stop":
-            wait_for(steps_done(store) + 2)
-    assert process.wait(30) == 0, printed.read_text()
+            wait_for_step(steps_done(store) + 2)
+    assert process.wait(SECONDS) == 0, printed.read_text()
     assert wait_until_over(store) == "stopped"

@@ -28,7 +28,7 @@ def run_scenarios(names: list[str], folder: Path) -> Scenarios:
         [sys.executable, script, folder, *names],
         stdout=subprocess.PIPE,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-        timeout=90,
+        timeout=600,
         check=True,
     )
     ended: Scenarios = json.loads(process.stdout)

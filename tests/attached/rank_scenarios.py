@@ -10,20 +10,23 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).parents[1]))
+
 import torch
 import torch.distributed as dist
+from free_port import free_port
 
-from lrtui.attached import rank_watch
+from lrtui.attached import rank_group, rank_watch
 from lrtui.attached import ranks as ranks_module
 from lrtui.attached.attach import attach
 from lrtui.attached.rank_group import RanksError
@@ -102,13 +105,23 @@ def until_lost(ranks: Ranks, seen: Seen, paused: bool) -> None:
     ranks.leave()
 
 
+def wait_for_file(path: Path) -> None:
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert time.monotonic() < deadline, path
+        time.sleep(0.01)
+
+
 def death(dying: int, paused: bool) -> Callable[[int, Seen], None]:
     def scenario(rank: int, seen: Seen) -> None:
+        folder = Path(seen["folder"])
         ranks = attached()
         ranks.begin([0.1], has_command=False)
         ranks.finish()
+        (folder / f"has finished {rank}").touch()
         if rank == dying:
-            time.sleep(0.1)
+            for other in range(dist.get_world_size()):
+                wait_for_file(folder / f"has finished {other}")
             die()
         until_lost(ranks, seen, paused)
 
@@ -117,6 +130,7 @@ def death(dying: int, paused: bool) -> Callable[[int, Seen], None]:
 
 def early_end(rank: int, seen: Seen) -> None:
     """Rank 1 makes fewer steps, ends its run and lives on."""
+    rank_group.FAREWELL_SECONDS = 60.0
     ranks = attached()
     for _ in range(3 + 3 * (1 - rank)):
         try:
@@ -131,6 +145,7 @@ def early_end(rank: int, seen: Seen) -> None:
 
 def early_end_before_a_command(rank: int, seen: Seen) -> None:
     """Rank 1 ends after the exchange that announced a command."""
+    rank_group.FAREWELL_SECONDS = 60.0
     ranks = attached()
     ranks.begin([0.1], has_command=True)
     if rank == 0:
@@ -151,10 +166,10 @@ def different_steps(rank: int, seen: Seen) -> None:
 
 
 def long_pause(rank: int, seen: Seen) -> None:
-    """A pause of 3 s, where the script's own limit is 2 s."""
+    """A pause of 10 s, where the script's own limit is 8 s."""
     ranks = attached()
     received = seen["received"] = []
-    ends = time.monotonic() + 3
+    ends = time.monotonic() + 10
     while not received:
         time.sleep(0.2 if rank == 0 else 0)
         command = ranks.broadcast("resume" if rank == 0 and time.monotonic() > ends else None)
@@ -164,18 +179,18 @@ def long_pause(rank: int, seen: Seen) -> None:
 
 
 def no_answer(rank: int, seen: Seen) -> None:
-    """Rank 1 waits for something else; the script's own limit is 4 s."""
+    """Rank 1 waits for something else; the script's own limit is 16 s."""
     ranks = attached()
     if rank == 0:
         until_lost(ranks, seen, paused=False)
         (Path(seen["folder"]) / "over").touch()
-    while not (Path(seen["folder"]) / "over").exists():
-        time.sleep(0.05)
+    wait_for_file(Path(seen["folder"]) / "over")
 
 
 def uneven(rank: int, seen: Seen) -> None:
     """Rank 1 makes fewer steps and waits at a barrier; before, it waits there for rank 0, which is busy."""
-    rank_watch.POLL_SECONDS, ranks_module.NOTED_SECONDS = 0.05, 0.2
+    # rank 1 may be later than rank 0 after the barrier
+    rank_watch.POLL_SECONDS, ranks_module.NOTED_SECONDS = 0.05, 1.5
     ranks = attached()
     ranks.begin([0.1], has_command=False)
     ranks.finish()
@@ -232,9 +247,11 @@ def only_one_attaches(rank: int, seen: Seen) -> None:
 
 def late(rank: int, seen: Seen) -> None:
     """Rank 1 attaches when rank 0 waits no more; a second run finds both."""
+    gave_up = Path(seen["folder"]) / "gave up"
     if rank == 1:
-        time.sleep(0.6)
+        wait_for_file(gave_up)
     seen["problem"] = attached(arrival_seconds=0.2).problem
+    gave_up.touch()
     second = attached()
     second.begin([0.1], has_command=True)
     seen["second"] = [second.finish(), second.broadcast("x" if rank == 0 else None), second.broadcast(None)]
@@ -250,8 +267,9 @@ def unfinished_end(rank: int, seen: Seen) -> None:
         ranks.begin([0.1], has_command=False)
         ranks.leave()
         return
-    file, deadline = Path(seen["folder"]) / "process", time.monotonic() + 60
-    while time.monotonic() < deadline and not (file.exists() and not is_alive(int(file.read_text() or os.getpid()))):
+    file, deadline = Path(seen["folder"]) / "process", time.monotonic() + 120
+    while not (file.exists() and not is_alive(int(file.read_text() or os.getpid()))):
+        assert time.monotonic() < deadline
         time.sleep(0.05)
     until_lost(ranks, seen, paused=False)
 
@@ -276,10 +294,11 @@ def attached_run(dying: int | None, paused: bool) -> Callable[[int, Seen], None]
         if rank == 0:
             threading.Thread(target=send_commands, args=(folder, dying, paused, seen), daemon=True).start()
         if rank == dying:
+            (folder / "dying").write_text(str(os.getpid()))
             threading.Thread(target=die_with, args=(folder / "die",), daemon=True).start()
         # the last of the commands; when rank 0 is dead, nobody sends it
         end = folder / ("die" if dying == 0 else "over")
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not run.stopped and not end.exists() and time.monotonic() < deadline:
             model(torch.ones(2)).backward()
             optimizer.step()
@@ -303,6 +322,9 @@ def send_commands(folder: Path, dying: int | None, paused: bool, seen: Seen) -> 
         return
     (folder / "die").touch()
     if dying == 1:
+        process = int((folder / "dying").read_text())
+        while is_alive(process):
+            time.sleep(0.01)
         # the connections are closed at once, and a pause is looked at twice a second
         time.sleep(1.0)
         before = seen["answers"]
@@ -326,9 +348,12 @@ def accelerated(rank: int, seen: Seen) -> None:
     sender = None
     if rank == 0:
         commands = ["lr*0.5", "undo", "CosineAnnealingLR(T_max=4, per='batch')", "stop"]
-        sender = threading.Thread(target=send_each, args=(Path(seen["folder"]), commands, seen), daemon=True)
-        sender.start()
+        # the schedule has taken effect
+        is_seen = partial(has_lr, seen, 0.05 * (1 + 2**-0.5))
+        sender = threading.Thread(target=send_each, args=(Path(seen["folder"]), commands, seen, is_seen), daemon=True)
     seen["lrs"], seen["last_lrs"] = [], []
+    if sender is not None:
+        sender.start()
     while not run.stopped:
         optimizer.zero_grad()
         loss = model(torch.ones(2)).pow(2).mean()
@@ -353,9 +378,11 @@ def plateau(rank: int, seen: Seen) -> None:
     sender = None
     if rank == 0:
         commands = ["ReduceLROnPlateau(patience=1, factor=0.5)", "pause", "resume", "evaluate", "evaluate", "stop"]
-        sender = threading.Thread(target=send_each, args=(Path(seen["folder"]), commands, seen), daemon=True)
-        sender.start()
+        is_seen = partial(has_lr, seen, 0.025)
+        sender = threading.Thread(target=send_each, args=(Path(seen["folder"]), commands, seen, is_seen), daemon=True)
     lrs = seen["lrs"] = []
+    if sender is not None:
+        sender.start()
     while not run.stopped:
         for _ in range(5):
             optimizer.step()
@@ -368,8 +395,19 @@ def plateau(rank: int, seen: Seen) -> None:
         sender.join()
 
 
-def send_each(folder: Path, commands: list[str], seen: Seen) -> None:
-    seen["answers"] = [send(folder / "runs", 1, parse_command(text), seconds=10).text for text in commands]
+def has_lr(seen: Seen, lr: float) -> bool:
+    return any(abs(each - lr) < 1e-9 for each in seen["lrs"])
+
+
+def send_each(folder: Path, commands: list[str], seen: Seen, before_the_last: Callable[[], bool] | None = None) -> None:
+    """Send commands one after the other, and the last one once a condition holds; note the answers."""
+    answers = []
+    for number, text in enumerate(commands, 1):
+        deadline = time.monotonic() + 60
+        while before_the_last and number == len(commands) and not before_the_last() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        answers.append(send(folder / "runs", 1, parse_command(text), seconds=100).text)
+    seen["answers"] = answers
 
 
 def die_with(file: Path) -> None:
@@ -403,7 +441,8 @@ SCENARIOS: dict[str, Callable[[int, Seen], None]] = {
     "attached, rank 1 dies in a pause": attached_run(1, paused=True),
     "attached, rank 0 dies in a pause": attached_run(0, paused=True),
 }
-LIMITS = {"no answer": 4.0, "long pause": 2.0}
+LIMITS = {"no answer": 16.0, "long pause": 8.0}
+"""They hold for the start of the processes, too, which takes a while on a busy machine."""
 WHOLE_EXITS = ["commands", "unfinished end"]
 """Scenarios whose processes end with the interpreter's destructors, which take 0.7 s."""
 SIZES = {"rank 1 dies": 3, "rank 1 dies in a pause": 3}
@@ -430,9 +469,7 @@ def main() -> None:
     # imports torch._dynamo, which takes seconds
     torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1).zero_grad()
     root, names = Path(sys.argv[1]), sys.argv[2:] or list(SCENARIOS)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        os.environ["MASTER_PORT"] = str(free.getsockname()[1])
+    os.environ["MASTER_PORT"] = str(free_port())
     processes = {}
     for name in names:
         folder = root / name

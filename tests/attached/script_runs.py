@@ -8,7 +8,6 @@ import re
 import runpy
 import sys
 import threading
-import time
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ import torch
 from other_process import rows
 from torch._dynamo.utils import counters
 from torch.optim.optimizer import register_optimizer_step_pre_hook
+from waiting import SECONDS, wait_for
 
 from lrtui.attached.attach import _runs
 from lrtui.schedules.command_notation import parse_command
@@ -146,20 +146,17 @@ class Steps:
         run, sent = newest_run(self._store), len(self._answering) + 1
 
         def work() -> None:
-            self._run.answers.append(send(self._store, run, parse_command(command), 10))
+            self._run.answers.append(send(self._store, run, parse_command(command), SECONDS))
 
         self._answering.append(threading.Thread(target=work, daemon=True))
         self._answering[-1].start()
-        until = time.monotonic() + 10
         query = "SELECT count(*) FROM inbox WHERE run = ? AND taken NOT NULL"
-        while rows(self._store, query, [run]) != [(sent,)]:
-            assert time.monotonic() < until
-            time.sleep(0.01)
+        wait_for(lambda: rows(self._store, query, [run]) == [(sent,)])
 
     def wait_for_answers(self) -> None:
         """Wait until every command is answered."""
         for thread in self._answering:
-            thread.join(10)
+            thread.join(SECONDS)
 
 
 def newest_run(store: Path) -> int:

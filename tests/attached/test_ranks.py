@@ -73,7 +73,8 @@ def test_the_death_of_a_rank_is_noticed_at_once_in_all_others(scenarios: Scenari
     assert ranks.pop(str(dying))["exit"] == -9
     for seen in ranks.values():
         assert seen["error"] == seen["problem"] == DIED
-        assert seen["seconds"] < 5
+        # half of the script's limit would be 30 seconds
+        assert seen["seconds"] < 25
         assert (seen["finish"], seen["exit"]) == (False, 0)
 
 
@@ -103,7 +104,7 @@ def test_a_pause_may_be_longer_than_the_ranks_wait_for_each_other(scenarios: Sce
 def test_a_rank_that_never_comes_is_waited_for_half_as_long_as_the_script_would(scenarios: Scenarios) -> None:
     seen = scenarios["no answer"]["0"]
     assert seen["error"] == "another rank has not answered for too long"
-    assert 1.9 < seen["seconds"] < 3.9
+    assert 7.9 < seen["seconds"] < 15.9
 
 
 @pytest.mark.parametrize("name", ["uneven", "uneven, with a command", "joined"])
@@ -111,7 +112,7 @@ def test_a_rank_with_fewer_steps_than_others_gives_way(scenarios: Scenarios, nam
     for seen in scenarios[name].values():
         assert seen.get("before", [False, ""]) == [False, ""]
         assert seen["problem"] == "rank 1 makes fewer optimizer steps than the others, and waits for them elsewhere"
-        assert seen.get("seconds", 0) < 5
+        assert seen.get("seconds", 0) < 25
         assert seen["exit"] == 0
 
 

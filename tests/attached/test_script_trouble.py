@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 from other_process import rows
+from waiting import wait_for
 
 import lrtui
 from lrtui.attached import publisher
@@ -130,7 +131,7 @@ def test_a_locked_store_is_waited_for_a_few_seconds(
     script = Script(tmp_path)
     assert script.train() == alone
     script.run.finish()
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 50
     assert capfd.readouterr().err.splitlines() == [
         f"lrtui: the run is not recorded: {tmp_path / DATABASE}: another process keeps it locked. The script goes on"
     ]
@@ -148,7 +149,7 @@ def test_a_store_that_gets_locked_costs_a_few_seconds_at_the_end(
     started = time.monotonic()
     assert script.train(5, lock) == alone
     script.run.finish()
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 50
     assert len(capfd.readouterr().err.splitlines()) == 2, "that the run is recorded, and one warning"
 
 
@@ -201,10 +202,7 @@ def test_a_pause_ends_when_the_run_is_deleted(
     monkeypatch.setattr(publisher, "END_SECONDS", 0.2)
 
     def delete() -> None:
-        until = time.monotonic() + 30
-        while state(tmp_path)[0][0] != "paused":
-            assert time.monotonic() < until
-            time.sleep(0.01)
+        wait_for(lambda: state(tmp_path)[0][0] == "paused")
         if query:
             with closing(sqlite3.connect(tmp_path / DATABASE)) as connection:
                 connection.execute(query)

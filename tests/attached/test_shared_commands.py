@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from itertools import groupby
 from pathlib import Path
 
 from rank_processes import events_of
+from waiting import SECONDS, wait_for
 
 from lrtui.run.events import CommandRefused, Notice, RunFinished
 from lrtui.schedules.command_notation import parse_command
@@ -18,7 +18,7 @@ from lrtui.store.inbox import send
 
 def test_commands_act_at_the_same_step_under_torchrun_and_ddp(tmp_path: Path) -> None:
     script = Path(__file__).with_name("rank_train.py")
-    arguments = ["--nproc-per-node", "2", "--standalone", str(script), str(tmp_path), "60", "0.02"]
+    arguments = ["--nproc-per-node", "2", "--standalone", str(script), str(tmp_path), "600", "0.02"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "LRTUI_STORE": str(tmp_path / ".lrtui")}
     process = subprocess.Popen(
         [sys.executable, "-m", "torch.distributed.run", *arguments],
@@ -29,12 +29,13 @@ def test_commands_act_at_the_same_step_under_torchrun_and_ddp(tmp_path: Path) ->
     )
     lrs = [tmp_path / f"lrs-{rank}" for rank in range(2)]
     try:
-        deadline = time.monotonic() + 60
-        while not (lrs[0].exists() and lrs[0].read_text().count("\n") > 3) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_for(
+            lambda: (lrs[0].exists() and lrs[0].read_text().count("\n") > 3) or process.poll() is not None,
+            seconds=2 * SECONDS,
+        )
         commands = ["lr*0.5", "evaluate", "pause", "resume", "CosineAnnealingLR(T_max=4)", "lr*1.5", "stop"]
-        answers = [send(tmp_path / ".lrtui", 1, parse_command(command), seconds=20).text for command in commands]
-        stderr = process.communicate(timeout=60)[1]
+        answers = [send(tmp_path / ".lrtui", 1, parse_command(command), seconds=SECONDS).text for command in commands]
+        stderr = process.communicate(timeout=SECONDS)[1]
     finally:
         process.kill()
     assert process.returncode == 0, stderr

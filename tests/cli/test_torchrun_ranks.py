@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from free_port import free_port
 from process_server import ForkedProcess
 
 from lrtui.__main__ import main
@@ -21,7 +21,7 @@ from lrtui.store.inbox import send
 
 pytestmark = pytest.mark.xdist_group("ranks")
 
-SECONDS = 120.0
+SECONDS = 240.0
 """Time limit for what takes seconds on an idle machine."""
 
 TINY = ("--task", "tiny_task:Tiny", "--log-interval", "1", "--device", "cpu")
@@ -37,9 +37,7 @@ def of_rank(rank: int, port: int) -> dict[str, str]:
 @contextmanager
 def ranks_of(*arguments: str, store: Path) -> Iterator[tuple[ForkedProcess, ForkedProcess]]:
     """Start two processes; only rank 0 finds the store."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     processes = []
     try:
         for rank in range(2):

@@ -6,6 +6,8 @@ import socket
 import struct
 import threading
 
+from waiting import SECONDS
+
 from lrtui.distributed.first_rank import FirstRank
 from lrtui.distributed.other_rank import OtherRank
 
@@ -23,7 +25,7 @@ class Store:
             self._has_port.set()
 
     def get(self, name: str) -> bytes:
-        assert self._has_port.wait(60)
+        assert self._has_port.wait(SECONDS)
         return self._values[name]
 
 
@@ -33,15 +35,15 @@ def framed(text: bytes) -> bytes:
 
 def test_what_has_no_token_does_not_keep_the_ranks_from_connecting() -> None:
     store, found = Store(), []
-    first = threading.Thread(target=lambda: found.append(FirstRank(store, 2, 60.0)))
+    first = threading.Thread(target=lambda: found.append(FirstRank(store, 2, SECONDS)))
     first.start()
     address = ("127.0.0.1", int(store.get("port")))
     texts = (b"[1]", b"{}", b"\xff", b"[" * 100_000, '{"token": "\u00e9"}'.encode())
     for junk in (b"GET / HTTP/1.1\r\n\r\n", struct.pack(">q", -1), b"", *map(framed, texts)):
         with socket.create_connection(address) as other:
             other.sendall(junk)
-    rank = OtherRank(store, 1, 60.0)
-    first.join(60)
+    rank = OtherRank(store, 1, SECONDS)
+    first.join(SECONDS)
     assert found[0].announce(b"a step") == rank.announce(b"") == b"a step"
     rank.close()
     found[0].close()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rank_runs import RankRun
+from rank_runs import SECONDS, RankRun
 
 from lrtui.run.commands import Pause, Stop
 from lrtui.run.events import CheckpointSaved, EvaluationStarted, Event, Paused, RunFinished, StepDone
@@ -66,10 +66,10 @@ def test_a_rank_that_raises_or_exits_ends_the_run(
 
 
 def test_a_rank_that_hangs_ends_the_run_after_the_limit(started: Callable[..., RankRun]) -> None:
-    run = started(3, task="Hangs", limit=4.0)
+    run = started(3, task="Hangs", limit=10.0)
     last = run.until(lambda events: bool(events) and isinstance(events[-1], RunFinished))[-1]
     assert isinstance(last, RunFinished)
-    assert (last.outcome, last.error) == ("failed", "rank 1: no answer within 4 seconds")
+    assert (last.outcome, last.error) == ("failed", "rank 1: no answer within 10 seconds")
 
 
 def is_set_up(events: list[Event]) -> bool:
@@ -101,7 +101,7 @@ def test_the_other_ranks_end_when_rank_0_is_killed(
     run.until(during)
     run.kill(0)
     for process in run.processes:
-        process.wait(60)
+        process.wait(SECONDS)
 
 
 def test_a_checkpoint_that_rank_0_can_not_read_ends_the_run(started: Callable[..., RankRun], tmp_path: Path) -> None:

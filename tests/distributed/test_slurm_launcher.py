@@ -6,12 +6,12 @@ import os
 import signal
 import stat
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+from waiting import wait_for
 
 from lrtui.distributed.engine_settings import EngineSettings
 from lrtui.distributed.slurm_launcher import SlurmLauncher, SlurmWorker, minutes_of
@@ -20,13 +20,6 @@ from lrtui.run.errors import LrtuiError, UsageError
 LOCAL = ("cluster", "local")
 
 pytestmark = pytest.mark.xdist_group("slurm")
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "waited too long"
-        time.sleep(0.05)
 
 
 def make_launcher(folder: Path, *options: tuple[str, str | bool], cpus: int = 1, gpus: int = 0) -> SlurmLauncher:
@@ -41,7 +34,7 @@ def launcher(tmp_path: Path) -> Iterator[SlurmLauncher]:
 
 
 def ended(worker: SlurmWorker) -> str:
-    wait_until(lambda: not worker.is_alive)
+    wait_for(lambda: not worker.is_alive)
     return worker.failure()
 
 
@@ -100,7 +93,7 @@ def test_a_job_that_is_preempted_lets_its_worker_save(launcher: SlurmLauncher, t
     worker = launcher.start(["-c", SAVES_WHEN_TERMINATED, str(tmp_path / "state")], {}, "run-1")
     controller = int(worker._job.job_id)
     log = worker._job.paths.stdout
-    wait_until(lambda: log.exists() and "ready" in log.read_text())
+    wait_for(lambda: log.exists() and "ready" in log.read_text())
     # as Slurm does before it preempts a job, and before the time limit
     job_processes(controller)[0].send_signal(signal.SIGUSR2)
     assert "it was preempted, or reached its time limit of 60 minutes" in ended(worker)
@@ -111,11 +104,11 @@ def test_a_job_that_is_preempted_lets_its_worker_save(launcher: SlurmLauncher, t
 def test_closing_ends_the_jobs_and_their_workers(launcher: SlurmLauncher) -> None:
     workers = [launcher.start(["-c", IGNORES_REQUESTS], {}, f"run-{n}") for n in range(2)]
     logs = [worker._job.paths.stdout for worker in workers]
-    wait_until(lambda: all(log.exists() and "ready" in log.read_text() for log in logs))
+    wait_for(lambda: all(log.exists() and "ready" in log.read_text() for log in logs))
     processes = [process for worker in workers for process in job_processes(int(worker._job.job_id))]
     assert len(processes) == 4
     launcher.close()
-    wait_until(lambda: not any(process.is_running() for process in processes))
+    wait_for(lambda: not any(process.is_running() for process in processes))
     assert not any(worker.is_alive for worker in workers)
 
 
@@ -186,7 +179,7 @@ def test_a_short_job_is_not_told_to_end_right_after_its_start(slurm: Path, tmp_p
 def test_a_queued_job_waits_and_is_cancelled_at_the_end(slurm: Path, tmp_path: Path) -> None:
     launcher = make_launcher(tmp_path)
     worker = launcher.start(["-m", "worker"], {}, "run-1")
-    wait_until(lambda: worker.waiting_for == "Slurm job 4711 is PENDING (Resources)")
+    wait_for(lambda: worker.waiting_for == "Slurm job 4711 is PENDING (Resources)")
     assert worker.is_alive
     assert worker.failure() == ""
     launcher.close()

@@ -46,7 +46,7 @@ for number, end in enumerate({list(ENDS)!r}):
         sys.exit()
 print([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children])
 """
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.stdout == f"{list(ENDS.values())}\n", done.stderr
     assert done.stderr.count("Traceback") == 2, done.stderr
     for number in range(len(ENDS)):

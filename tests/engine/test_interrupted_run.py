@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tiny_task import Slow, Tiny
+from waiting import SECONDS
 
 from lrtui import Event, Run, RunSpec, StepDone
 from lrtui.run.feed import FeedItem
@@ -23,21 +24,19 @@ def interrupts_raise() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-def interrupt_after(seconds: float) -> threading.Timer:
-    """Send this process a SIGINT, as Ctrl-C does, and return the timer."""
+def interrupt_after(seconds: float, wait: Callable[[], object]) -> None:
+    """Wait, and send this process a SIGINT meanwhile, as Ctrl-C does."""
     timer = threading.Timer(seconds, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
-    return timer
+    wait()
 
 
 def test_a_run_goes_on_after_ctrl_c_and_can_be_waited_for_again() -> None:
     run = Run(RunSpec(schedule="StepLR(1)", batch_size=16, epochs=1000), Slow()).start()
-    waits: list[Callable[[], Any]] = [run.result, lambda: [None for _ in run], lambda: run.join(60.0)]
+    waits: list[Callable[[], Any]] = [run.result, lambda: [None for _ in run], lambda: run.join(SECONDS)]
     for wait in waits:
-        timer = interrupt_after(0.3)
         with pytest.raises(KeyboardInterrupt):
-            wait()
-        timer.join()
+            interrupt_after(0.3, wait)
         assert run.is_live
         assert not run.join(0)
     before = run.state.step
@@ -51,7 +50,7 @@ def test_a_run_goes_on_after_ctrl_c_and_can_be_waited_for_again() -> None:
 
 def test_ctrl_c_while_events_are_folded_loses_none_of_them() -> None:
     run = Run(RunSpec(schedule="StepLR(1)", batch_size=16, epochs=1), Tiny()).start()
-    assert run.join(60.0)
+    assert run.join(SECONDS)
     fold = run.state.fold
 
     def interrupted(items: Any) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-import time
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from waiting import wait_for
 
 from lrtui.engine import machine_load
 from lrtui.engine.machine_load import NO_GPU, MachineMonitor, gpu_reader
@@ -63,9 +63,7 @@ def test_samples_are_taken_until_the_monitor_is_closed(monkeypatch: pytest.Monke
     monitor = MachineMonitor()
     assert monitor.latest is None
     monitor.start()
-    end = time.monotonic() + 20
-    while monitor.latest is None and time.monotonic() < end:
-        time.sleep(0.01)
+    wait_for(lambda: monitor.latest)
     monitor.close()
     assert monitor.latest is not None
     assert 0 <= monitor.latest.cpu <= 100

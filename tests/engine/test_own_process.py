@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 from tiny_task import Tiny
+from waiting import SECONDS
 
 from lrtui import Run, RunSpec
 from lrtui.engine import own_process as module
@@ -67,11 +68,11 @@ def process_state() -> dict[str, object]:
 
 
 def state_after_a_run(before: dict[str, object] | None = None) -> dict[str, object]:
-    """Return the state once the threads of a run have ended, or after ten seconds.
+    """Return the state once the threads of a run have ended, or after `SECONDS`.
 
     Threads of earlier tests may end meanwhile, so that only those that were not there before count.
     """
-    until = time.monotonic() + 10.0
+    until = time.monotonic() + SECONDS
     while time.monotonic() < until:
         state = process_state()
         names: Any = state["threads"]

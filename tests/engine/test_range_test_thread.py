@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from training_runs import TINY, tiny_spec
+from waiting import SECONDS, wait_for
 
 from lrtui.engine.range_test import RangeTestThread
 from lrtui.engine.run import Run
@@ -21,14 +20,14 @@ def test_the_curve_ignores_schedule_and_script() -> None:
     spec = tiny_spec(schedule="OneCycleLR(max_lr=5.0)", optimizer="SGD(lr=0.1, momentum=0.9)", at=("step 2: stop",))
     test = RangeTestThread(spec, Sweep(1e-5, 1.0, 40)).start()
     curve = test.result()
-    assert test.join(30)
+    assert test.join(SECONDS)
     assert test.feed.current_lr == 0.1
     assert len(curve) == 40
     assert any(line.startswith("data: ") for line in test.messages)
     # the same settings, the same curve
     again = RangeTestThread(tiny_spec(optimizer="SGD(lr=0.1, momentum=0.9)"), Sweep(1e-5, 1.0, 40)).start()
     assert again.result().losses == curve.losses
-    assert again.join(30)
+    assert again.join(SECONDS)
     with pytest.raises(UsageError, match="started before"):
         again.start()
 
@@ -37,21 +36,19 @@ def test_an_error_in_the_task_is_raised() -> None:
     test = RangeTestThread(tiny_spec(task=TINY.replace(":Tiny", ":Breaks"))).start()
     with pytest.raises(TaskError, match="this loss is broken"):
         test.result()
-    assert test.join(30)
+    assert test.join(SECONDS)
 
 
 def test_a_range_test_can_be_stopped_and_excludes_other_computations() -> None:
     session = Session()
     test = session.start_range_test(tiny_spec(task=SLOW), Sweep(steps=5000))
-    while not len(points := test.feed.take()):
-        time.sleep(0.01)
-    assert points
+    wait_for(lambda: len(test.feed.take()))
     with pytest.raises(LrtuiError, match="a range test is still running"):
         Run(tiny_spec()).start()
     with pytest.raises(LrtuiError, match="a range test is still running"):
         session.start_range_test(tiny_spec(), Sweep())
     # leaving ends it
-    assert session.close(30)
+    assert session.close(SECONDS)
     assert test.feed.end is not None
     assert test.feed.end.outcome == "stopped"
     Run(tiny_spec(epochs=1)).start().result()
@@ -63,12 +60,12 @@ def test_during_a_run_only_that_run_can_start_a_range_test() -> None:
         RangeTestThread(tiny_spec()).start()
     feed = RangeFeed()
     assert run.send(RangeTest(Sweep(steps=30), feed))
-    assert feed.wait(60)
+    assert feed.wait(SECONDS)
     assert feed.end is not None
     assert feed.end.error is None
     assert len(feed.take()) > 10
     run.send(Stop())
-    assert run.join(30)
+    assert run.join(SECONDS)
 
 
 def test_a_range_test_sent_after_the_run_fails_with_a_message() -> None:
@@ -87,7 +84,7 @@ def test_a_range_test_that_the_run_never_reached_fails_with_a_message() -> None:
     run.send(Stop())
     run.send(RangeTest(Sweep(), feed))
     run.start()
-    assert feed.wait(60)
+    assert feed.wait(SECONDS)
     assert feed.end is not None
     assert "ended before the range test started" in str(feed.end.error)
-    assert run.join(30)
+    assert run.join(SECONDS)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from process_server import FORKING
 from store_runs import stored
 from tiny_task import Tiny
 from training_runs import TINY, tiny_spec
+from waiting import SECONDS, follow, wait_for
 
 from lrtui import EpochDone, EvalDone, Event, LrtuiError, Run, RunStarted, UsageError
 from lrtui.distributed import driver_port, local_launcher
@@ -33,7 +34,6 @@ from lrtui.run.commands import RangeTest
 from lrtui.run.errors import NotationError
 from lrtui.run.events import CheckpointSaved, CommandRefused, LrSet, Paused, Resumed, RunFinished, ScheduleSwitched
 from lrtui.run.range_feed import RangeFeed, Sweep
-from lrtui.run.state import RunState
 from lrtui.store.connection import open_for_reading
 from lrtui.store.reader import find_run
 from lrtui.training.checkpoint.files import saved_files
@@ -62,23 +62,6 @@ def launcher(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalLa
     launcher = kind(tmp_path / "output")
     yield launcher
     launcher.close()
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.005)
-
-
-def follow(run: Run, condition: Callable[[RunState], object]) -> None:
-    """Take events of a run until the condition is met."""
-    until = time.monotonic() + 60
-    while not condition(run.state):
-        assert time.monotonic() < until
-        assert run.is_live, run.error
-        if not run.poll(1):
-            time.sleep(0.005)
 
 
 def comparable(events: list[Event], folder: Path) -> list[Event]:
@@ -194,7 +177,7 @@ def test_what_only_this_process_can_do_is_refused(tmp_path: Path) -> None:
             _ = run.model
         feed = RangeFeed()
         assert run.send(RangeTest(Sweep(), feed))
-        assert feed.wait(60)
+        assert feed.wait(SECONDS)
         assert feed.end is not None
         assert "run a range test on a fresh model" in str(feed.end.error)
 
@@ -227,7 +210,7 @@ def test_a_session_has_one_run_at_a_time_also_in_workers(tmp_path: Path, monkeyp
     wait_for(lambda: (session.poll(), not first.is_live)[1])
     second = session.start(spec)
     wait_for(lambda: session.poll() and second.state.step > 3)
-    assert session.close(60, "the terminal was closed")
+    assert session.close(SECONDS, "the terminal was closed")
     session.poll()
     assert (first.state.status, second.state.status) == ("stopped", "stopped")
     assert "the terminal was closed" in [line.text for line in second.state.log.lines]
@@ -236,14 +219,13 @@ def test_a_session_has_one_run_at_a_time_also_in_workers(tmp_path: Path, monkeyp
 
 def test_a_checkpoint_that_cannot_be_received_is_reported(tmp_path: Path) -> None:
     launcher = FarLauncher(tmp_path / "output")
-    # long enough for the worker to be told while it trains
-    spec = tiny_spec(store=str(tmp_path), task=SLOW, epochs=60, at=("step 3: checkpoint",))
+    spec = tiny_spec(store=str(tmp_path), task=SLOW, epochs=1000, at=("step 3: checkpoint",))
     run = Run(spec, launcher=launcher)
     # a file where the folder should be
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "1").write_text("")
-    assert run.start().result().status == "done"
-    assert any("no checkpoint can be written into" in line.text for line in run.state.log.lines)
+    follow(run.start(), lambda state: any("no checkpoint can be written into" in line.text for line in state.log.lines))
+    assert run.stop().status == "stopped"
     assert stored(tmp_path, in_full=10**6) == run.state
 
 
