@@ -31,7 +31,7 @@ def test_a_reader_that_closes_at_once_is_no_failure(arguments: list[str]) -> Non
         stderr=subprocess.PIPE,
         text=True,
         env=BUFFERED,
-        timeout=60,
+        timeout=600,
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")
@@ -51,7 +51,7 @@ def test_a_full_disk_stops_the_run_with_a_message(start: Any, arguments: list[st
         process = start(
             [sys.executable, "-m", "lrtui", *arguments], stdout=disk, stderr=subprocess.PIPE, text=True, env=BUFFERED
         )
-        stderr = process.communicate(timeout=60)[1]
+        stderr = process.communicate(timeout=600)[1]
     assert process.wait() == 1
     assert "standard output can't be written: No space left on device" in stderr.splitlines()[-1]
     assert "Traceback" not in stderr
@@ -73,7 +73,7 @@ def test_closing_the_terminal_exits_with_129() -> None:
     while b"Train Epoch: 2" not in shown:
         shown += os.read(screen, 4096)
     os.close(screen)
-    assert process.wait(timeout=60) == 129
+    assert process.wait(timeout=600) == 129
 
 
 NATIVE = """
@@ -99,7 +99,7 @@ def test_native_output_of_a_task_goes_to_standard_error(arguments: list[str], tm
         text=True,
         env=BUFFERED,
     ) as process:
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=600)
     assert process.wait() in (0, 3), stderr
     assert {line[0] for line in stdout.splitlines()} == {"{"}
     assert all(text in stderr for text in ("native output", "output of a child", "output of Python"))

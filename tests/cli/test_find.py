@@ -113,7 +113,7 @@ def test_a_signal_stops_the_test_and_the_results_so_far_are_shown(number: int, s
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(5)]
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == status, err
     result = json.loads(out.splitlines()[-1])
     assert result["outcome"] == "stopped"
@@ -127,7 +127,7 @@ def test_a_reader_that_closes_is_no_failure() -> None:
     assert process.stderr is not None
     process.stdout.readline()
     process.stdout.close()
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=600) == 0
     err = process.stderr.read()
     process.stderr.close()
     assert "Traceback" not in err

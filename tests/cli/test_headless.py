@@ -159,7 +159,7 @@ class Mine(Tiny):
         assert process.stdout is not None
         process.stdout.readline()
         os.killpg(process.pid, signal.SIGTERM)
-        assert process.wait(30) == 143
+        assert process.wait(600) == 143
 
 
 def test_a_mistake_found_at_set_up_leaves_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from command_line import CommandLine, without_accuracy
 from store_runs import ignore, new_recorder
+from waiting import SECONDS
 
 from lrtui.run.events import EvalDone, Event, StepDone
 from lrtui.store.writer import Writer
@@ -106,7 +107,7 @@ def test_runs_without_a_test_are_compared_in_their_settings(lrtui: CommandLine) 
     assert "  seed  #1  1" in answer.lines
     assert "        #3  —" in answer.lines
     assert "no test results yet" in answer.lines
-    assert writer.close()
+    assert writer.close(SECONDS)
 
 
 def test_long_runs_are_shown_at_round_epochs_and_whole_in_the_json(lrtui: CommandLine) -> None:

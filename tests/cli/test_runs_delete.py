@@ -13,6 +13,7 @@ import pytest
 from command_line import CommandLine
 from recorded_runs import recorded_run
 from store_runs import folded, ignore, new_recorder, stored
+from waiting import SECONDS
 
 from lrtui.run.events import Event, StepDone
 from lrtui.store import run_rows
@@ -108,7 +109,7 @@ def test_a_live_run_is_not_deleted(lrtui: CommandLine) -> None:
     assert query(lrtui, "SELECT count(*) FROM runs") == [(2,)]
     writer.call(lambda connection: connection.execute("UPDATE runs SET pid_started = '1'"))
     assert lrtui("runs", "delete", "2", "--yes").status == 0
-    assert writer.close()
+    assert writer.close(SECONDS)
 
 
 def test_a_checkpoint_that_a_branch_started_from_is_kept(lrtui: CommandLine) -> None:
@@ -168,7 +169,7 @@ def store_resumed_run(lrtui: CommandLine, *, finish: bool = True) -> tuple[Write
     recorder = new_recorder(writer)
     for event in events:
         recorder.publish(event)
-    assert recorder.commit(10)
+    assert recorder.commit(SECONDS)
     cut = next(event.seq for event in events if isinstance(event, StepDone) and event.step == 50)
     writer.call(lambda connection: run_rows.reopen_run(connection, recorder.run, 50, cut - 1))
     if finish:
@@ -178,7 +179,7 @@ def store_resumed_run(lrtui: CommandLine, *, finish: bool = True) -> tuple[Write
 
 def test_gc_removes_superseded_rows_and_keeps_the_events(lrtui: CommandLine) -> None:
     writer, remaining = store_resumed_run(lrtui)
-    assert writer.close()
+    assert writer.close(SECONDS)
     superseded = sum(
         query(lrtui, f"SELECT count(*) FROM {table} WHERE superseded")[0][0] for table in ("batches", "events")
     )  # type: ignore[misc]
@@ -206,7 +207,7 @@ def test_gc_leaves_a_live_run_alone(lrtui: CommandLine) -> None:
     assert checkpoint.exists()
     # the store can still be written
     assert writer.call(lambda connection: connection.execute("SELECT 1").fetchone()) == (1,)
-    assert writer.close()
+    assert writer.close(SECONDS)
 
 
 def test_gc_removes_files_of_no_run_and_shrinks_the_database(lrtui: CommandLine) -> None:

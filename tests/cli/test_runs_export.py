@@ -17,6 +17,7 @@ import pytest
 from command_line import CommandLine
 from recorded_runs import recorded_run
 from store_runs import ignore, new_recorder, store_events
+from waiting import SECONDS
 
 from lrtui.cli.printer import Printer
 from lrtui.run.events import EvalDone, Event, StepDone
@@ -104,11 +105,11 @@ def test_superseded_events_are_not_exported(lrtui: CommandLine) -> None:
     recorder = new_recorder(writer)
     for event in events:
         recorder.publish(event)
-    assert recorder.commit(10)
+    assert recorder.commit(SECONDS)
     cut = next(event.seq for event in events if isinstance(event, StepDone) and event.step == 60)
     writer.call(lambda connection: connection.execute("UPDATE batches SET superseded = 1 WHERE seq >= ?", (cut,)))
     writer.call(lambda connection: connection.execute("UPDATE events SET superseded = 1 WHERE seq >= ?", (cut,)))
-    assert writer.close()
+    assert writer.close(SECONDS)
     assert columns(lrtui("runs", "export", "1").out)["step"] == [str(step) for step in range(60)]
     last = json.loads(lrtui("runs", "export", "1", "--format", "json").lines[-1])
     assert (last["event"], last["step"]) == ("step_done", 59)
@@ -129,8 +130,8 @@ def test_a_long_run_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             )
         )
         if step % 5_000 == 0:
-            assert recorder.commit(60)
-    assert writer.close(60)
+            assert recorder.commit(SECONDS)
+    assert writer.close(SECONDS)
     connection = open_for_reading(tmp_path)
     for lines in (csv_lines, json_lines):
         tracemalloc.start()
@@ -150,16 +151,16 @@ def test_a_live_run_is_exported_so_far(tmp_path: Path, lrtui: CommandLine) -> No
     events = recorded_run(60)
     for event in events[:40]:
         recorder.publish(event)
-    assert recorder.commit(10)
+    assert recorder.commit(SECONDS)
     connection = open_for_reading(lrtui.folder)
     story = stored_events(connection, recorder.run)
     first = next(story)
     for event in events[40:]:
         recorder.publish(event)
-    assert recorder.commit(10)
+    assert recorder.commit(SECONDS)
     assert len([first, *story]) < len(events)
     connection.close()
-    assert writer.close()
+    assert writer.close(SECONDS)
 
 
 def test_tensorboard_reads_every_point_back(lrtui: CommandLine, tmp_path: Path) -> None:

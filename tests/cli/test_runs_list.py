@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from command_line import CommandLine, without_accuracy
 from store_runs import ignore, new_recorder
+from waiting import SECONDS
 
 from lrtui.__main__ import main
 from lrtui.run.events import EvalDone, Event
@@ -243,7 +244,7 @@ def test_a_run_whose_process_died_is_lost(lrtui: CommandLine) -> None:
     assert "… waiting" in lrtui("runs", "list").out
     writer.call(lambda connection: connection.execute("UPDATE runs SET pid_started = '1'"))
     assert "? lost" in lrtui("runs", "list").out
-    assert writer.close()
+    assert writer.close(SECONDS)
 
 
 @pytest.mark.parametrize("arguments", [["runs", "lst"], ["runs", "show"], ["runs", "list", "--all"]])

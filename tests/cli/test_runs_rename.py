@@ -9,6 +9,7 @@ import pytest
 from command_line import CommandLine
 from recorded_runs import recorded_run
 from store_runs import ignore, new_recorder
+from waiting import SECONDS
 
 from lrtui.store.connection import open_for_reading
 from lrtui.store.writer import Writer
@@ -97,12 +98,12 @@ def test_a_live_run_keeps_the_name_it_was_given(lrtui: CommandLine) -> None:
     recorder = new_recorder(writer)
     for event in events[:50]:
         recorder.publish(event)
-    assert recorder.commit(10)
+    assert recorder.commit(SECONDS)
     assert lrtui("runs", "rename", "1", "in flight").status == 0
     assert lrtui("runs", "note", "1", "a note").status == 0
     for event in events[50:]:
         recorder.publish(event)
-    assert writer.close()
+    assert writer.close(SECONDS)
     connection = open_for_reading(lrtui.folder)
     assert connection.execute("SELECT name, note, state FROM runs").fetchall() == [("in flight", "a note", "done")]
     connection.close()

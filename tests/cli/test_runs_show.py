@@ -12,6 +12,7 @@ from attached_runs import UNKNOWN_LENGTH, attached_run
 from command_line import CommandLine, without_accuracy
 from recorded_runs import recorded_run
 from store_runs import ignore, new_recorder, store_events
+from waiting import SECONDS
 
 from lrtui.run.events import CommandRefused, Event, Notice, StepDone
 from lrtui.store.connection import open_for_writing
@@ -134,7 +135,7 @@ def test_a_run_that_never_started_is_shown_without_charts(lrtui: CommandLine) ->
     assert answer.lines[0] == "#1: … waiting, 0 of 10 epochs, 0 steps, 0s"
     assert "learning rate\n" not in answer.out
     assert json.loads(lrtui("runs", "show", "1", "--json").out)["best"] is None
-    assert writer.close()
+    assert writer.close(SECONDS)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 49])

@@ -12,6 +12,7 @@ import pytest
 from command_line import CommandLine
 from recorded_runs import recorded_run
 from store_runs import ignore, new_recorder
+from waiting import SECONDS
 
 from lrtui.cli.send import read_command
 from lrtui.run.commands import (
@@ -57,7 +58,7 @@ class LiveRun:
         for event in events:
             self.recorder.publish(event)
         self._seq = len(events)
-        assert self.recorder.commit(10)
+        assert self.recorder.commit(SECONDS)
 
     def receive(self, command: Command) -> None:
         self.given.append(command)
@@ -111,7 +112,7 @@ def lrtui(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
 def live(lrtui: CommandLine) -> Iterator[LiveRun]:
     run = LiveRun(lrtui.folder)
     yield run
-    assert run.writer.close()
+    assert run.writer.close(SECONDS)
 
 
 def inbox(lrtui: CommandLine) -> int:

@@ -33,7 +33,7 @@ def start(*arguments: str) -> ForkedProcess:
 def train(*arguments: str) -> tuple[int, str, str]:
     # a process of its own, which shares nothing with this one
     with start(*arguments) as process:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=600)
         return process.wait(), out, err
 
 
@@ -78,7 +78,7 @@ def test_standard_output_has_exactly_the_tutorials_lines(tmp_path: Path) -> None
         capture_output=True,
         text=True,
         env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0
     lines = done.stdout.split("\n")
@@ -156,7 +156,7 @@ def test_a_signal_stops_a_run_after_its_batch_with_a_summary(number: signal.Sign
         if "Train Epoch: 2" in line:
             break
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == status
     assert "run stopped after" in err
     assert "best:" in err
@@ -179,7 +179,7 @@ def test_a_run_under_nohup_survives_the_end_of_its_terminal() -> None:
             process.send_signal(number := next(numbers))
             if number == signal.SIGTERM:
                 break
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     assert process.returncode == 143
 
 
@@ -189,5 +189,5 @@ def test_a_reader_that_closes_early_is_no_failure() -> None:
         assert process.stderr is not None
         process.stdout.readline()
         process.stdout.close()
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=600) == 0
         assert "Traceback" not in process.stderr.read()

@@ -234,7 +234,7 @@ def test_the_longest_argument_of_the_system_is_refused(
     if filling == "😀":
         # in a process: the longest argument is one that the system passes
         done = subprocess.run(
-            [*command, word], capture_output=True, text=True, encoding="utf-8", timeout=120, check=False
+            [*command, word], capture_output=True, text=True, encoding="utf-8", timeout=600, check=False
         )
         status, out, err = done.returncode, done.stdout, done.stderr
     else:

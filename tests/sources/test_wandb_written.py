@@ -57,7 +57,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ReadLog]:
         environment = {**os.environ, **places, **proxies, "WANDB_BASE_URL": address, "NO_PROXY": "", "no_proxy": ""}
         environment |= {"WANDB_MODE": "offline", "WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
         command = [sys.executable, "-c", SCRIPT, str(folder)]
-        subprocess.run(command, env=environment, cwd=folder, check=True, timeout=60, capture_output=True)
+        subprocess.run(command, env=environment, cwd=folder, check=True, timeout=600, capture_output=True)
         server.setblocking(False)
         with pytest.raises(BlockingIOError):
             server.accept()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from waiting import SECONDS, wait_for
 
 from lrtui.run.events import Event
 from lrtui.run.feed import OutputLines, StepBlock
@@ -37,7 +38,7 @@ def supervise(
         thread.start()
     ended = supervisor.supervise()
     if thread is not None:
-        thread.join(10)
+        thread.join(2 * SECONDS)
     return ended
 
 
@@ -66,11 +67,7 @@ def items_of(folder: Path, run: int) -> tuple[list[Event], list[StepBlock], list
     )
 
 
-def wait_for(folder: Path, condition: Callable[[StoredRun], bool], seconds: float = 20.0) -> StoredRun:
+def wait_for_run(folder: Path, condition: Callable[[StoredRun], bool]) -> StoredRun:
     """Wait until the newest run fulfils a condition, and return it."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if (runs := stored_runs(folder)) and condition(runs[0]):
-            return runs[0]
-        time.sleep(0.02)
-    raise AssertionError(f"not in {seconds} s: {stored_runs(folder)}")
+    [run] = wait_for(lambda: [run for run in stored_runs(folder)[:1] if condition(run)], lambda: stored_runs(folder))
+    return run

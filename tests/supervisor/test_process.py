@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
-from supervised import BARE_PYTHON, items_of, stored_runs, wait_for
+from supervised import BARE_PYTHON, items_of, stored_runs, wait_for_run
+from waiting import wait_for
 
 from lrtui.run.errors import LrtuiError
 from lrtui.store.liveness import started
@@ -27,15 +27,12 @@ for i in range(3000):
 def start(folder: Path) -> tuple[StartedCommand, int]:
     """Start a command that runs for a minute; return it and its process id."""
     command = start_in_background([*BARE_PYTHON, TICKS], folder, "ticks", (24, 77))
-    wait_for(folder, lambda run: run.step > 2)
+    wait_for_run(folder, lambda run: run.step > 2)
     return command, int(items_of(folder, command.run)[2][0].split()[1])
 
 
 def wait_gone(pid: int) -> None:
-    until = time.monotonic() + 10
-    while started(pid) is not None:
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    wait_for(lambda: started(pid) is None)
 
 
 def test_a_command_runs_on_by_itself_until_it_is_killed(tmp_path: Path) -> None:
@@ -46,7 +43,7 @@ def test_a_command_runs_on_by_itself_until_it_is_killed(tmp_path: Path) -> None:
     # neither this process's group nor its session has the supervisor or the command
     assert len({os.getsid(0), os.getsid(command.pid), os.getsid(pid)}) == 3
     os.kill(pid, signal.SIGKILL)
-    run = wait_for(tmp_path, lambda run: not run.is_live)
+    run = wait_for_run(tmp_path, lambda run: not run.is_live)
     assert (run.state, run.error is not None and run.error.startswith("killed by SIGKILL: step")) == ("failed", True)
     assert live_run(tmp_path, command.output) is None
     wait_gone(command.pid)
@@ -79,6 +76,6 @@ def test_what_keeps_a_supervisor_from_starting_is_reported(tmp_path: Path) -> No
 
 def test_the_command_sees_the_size_of_its_terminal_and_an_empty_input(tmp_path: Path) -> None:
     command = start_in_background(["sh", "-c", "stty size <&1; cat; echo end"], tmp_path, None, (33, 77))
-    wait_for(tmp_path, lambda run: run.state == "done")
+    wait_for_run(tmp_path, lambda run: run.state == "done")
     assert items_of(tmp_path, command.run)[2] == ["33 77", "end"]
     wait_gone(command.pid)

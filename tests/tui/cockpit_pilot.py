@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
 from played_session import PlayedApp
 from textual.pilot import Pilot
+from waiting import SECONDS
 
 from lrtui.tui.panes.footer import Footer
 
@@ -30,11 +32,10 @@ async def settle(*_: float) -> None:
 
 async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
     """Let the screen's timer run until the condition holds."""
-    for _ in range(1200):
-        if condition():
-            return
-        await pilot.pause(0.05)
-    raise AssertionError("it does not come to hold")
+    give_up = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < give_up, "it does not come to hold"
+        await pilot.pause(0.02)
 
 
 async def press(pilot: Pilot[Any], *keys: str) -> None:

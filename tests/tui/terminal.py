@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from process_server import ForkedProcess
+from waiting import SECONDS
 
 COCKPIT = (sys.executable, "-m", "lrtui")
 
@@ -89,7 +90,7 @@ class Terminal:
             self._read(min(0.05, max(0.0, end - time.monotonic())))
         return True
 
-    def read_until(self, text: bytes, seconds: float = 60.0) -> None:
+    def read_until(self, text: bytes, seconds: float = SECONDS) -> None:
         """Read until the text is in the output."""
         assert self.read(seconds, lambda: text in self.written), (
             f"{text!r} was not written; the last was {self.written[-500:]!r}"
@@ -114,7 +115,7 @@ class Terminal:
         os.close(self._fd)
         self._fd = -1
 
-    def wait_gone(self, seconds: float = 60.0) -> int:
+    def wait_gone(self, seconds: float = SECONDS) -> int:
         """Read to the end and return the exit status."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from recorded_runs import recorded_run
+from waiting import SECONDS
 
 from lrtui.run.spec import RunSpec
 from lrtui.run.state import RunState
@@ -115,7 +116,7 @@ def test_the_curve_is_delivered_before_the_findings() -> None:
     forecaster.start()
     ready.set()
     forecaster.ask("picker", CurveRequest("StepLR(3)", "SGD(lr=0.1)", 10, 2, checked=True))
-    assert done.wait(30)
+    assert done.wait(SECONDS)
     forecaster.close()
     assert [answer.findings is None for answer in answers] == [True, False]
     assert all(answer.lrs is not None for answer in answers)
@@ -138,7 +139,7 @@ def test_the_latest_request_of_a_slot_wins() -> None:
     # nothing is computed before torch is there
     assert answers == []
     ready.set()
-    assert done.wait(30)
+    assert done.wait(SECONDS)
     forecaster.close()
     assert answers == [("last", "ExponentialLR(gamma=0.9)"), ("picker", "ExponentialLR(gamma=0.3)")]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from terminal import LEAVES_ALTERNATE_SCREEN, ForkedCockpit, Terminal
 from training_runs import TINY
+from waiting import SECONDS, wait_for
 
 from lrtui.engine.session import Session
 from lrtui.tui.captured_output import FREED_BYTES, MAX_READ, CapturedOutput
@@ -157,11 +158,8 @@ def test_a_child_that_outlives_the_cockpit_can_still_write(tmp_path: Path) -> No
     terminal = ForkedCockpit("StepLR(1)", "--task", task, "--store", "none", environment={"LATE_FILE": str(late)})
     terminal.read_until(b"done")
     terminal.press("q")
-    assert terminal.wait_gone(10.0) == 0
-    end = time.monotonic() + 10.0
-    while not late.exists():
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    assert terminal.wait_gone() == 0
+    wait_for(late.exists)
 
 
 def test_a_traceback_of_the_cockpit_is_seen_after_the_output_before_it() -> None:
@@ -193,5 +191,5 @@ def test_a_process_that_is_killed_leaves_a_usable_terminal_with_its_last_output(
     terminal.written = after
     # the last lines of a killed run are its data worker's or those of a step
     possible = (b"assertion failed",) if task == "Aborts" else (b"from a worker", b"to descriptor 1")
-    assert terminal.read(60.0, lambda: any(line in terminal.written for line in possible))
+    assert terminal.read(SECONDS, lambda: any(line in terminal.written for line in possible))
     assert terminal.modes[3] == terminal.modes_before[3]

@@ -325,6 +325,8 @@ async def test_a_key_redraws_only_the_charts_that_it_changes(
     session = PlayedSession(recorded_run(120))
     app = PlayedApp(session)
     async with app.run_test(size=(120, 36)) as pilot:
+        charts_of = app.screen.query(ChartView)
+        await until(pilot, lambda: all(view.chart is not None for view in charts_of))
         await pilot.pause(0.3)
         # from here on the charts are never due because of training
         monkeypatch.setattr(frame_clock, "CHART_INTERVAL", 1e9)

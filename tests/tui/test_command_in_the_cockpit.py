@@ -15,6 +15,7 @@ from played_session import PlayedApp, PlayedSession
 from store_runs import new_recorder
 from terminal import Terminal
 from textual.widgets import Log
+from waiting import SECONDS
 
 from lrtui.run.commands import Stop
 from lrtui.run.events import RunFinished, StepDone
@@ -43,14 +44,14 @@ for i in range(6000):
 def writer(tmp_path: Path) -> Iterator[Writer]:
     writer = Writer(tmp_path, lambda _: None)
     yield writer
-    assert writer.close()
+    assert writer.close(SECONDS)
 
 
 def publish(recorder: Recorder, *, output: str) -> None:
     spec = RunSpec(task="script:train.py", schedule="script:lr()", epochs=1)
     recorder.publish(replace(run_started(), spec=spec, output=output))
     recorder.publish(StepDone(seq=1, step=0, seconds=0.5, epoch=1, batch=0, loss=0.5, lrs=(0.1,)))
-    assert recorder.commit(10)
+    assert recorder.commit(SECONDS)
 
 
 async def test_the_log_shows_the_output_and_follows_the_attached_run(tmp_path: Path, writer: Writer) -> None:
@@ -79,7 +80,7 @@ async def test_the_log_shows_the_output_and_follows_the_attached_run(tmp_path: P
             connection.execute("DELETE FROM runs WHERE id = ?", (recorder.run,))
         await until(pilot, lambda: view.selected == attached.run and "second line" in log.lines)
         attached.publish(RunFinished(seq=2, step=1, seconds=1.0, outcome="done"))
-        assert attached.commit(10)
+        assert attached.commit(SECONDS)
         output.close()
         await until(pilot, lambda: "run done" in log.lines and not rows.display)
 
@@ -97,7 +98,7 @@ def test_a_command_outlives_the_cockpit_and_is_shown_again(tmp_path: Path) -> No
         terminals[1].read_until(b" loss 0.0")
         terminals[1].kill()
         assert started(pid) is not None
-        assert send(tmp_path, 1, Stop(), 10).text == "the run is over: stopped"
+        assert send(tmp_path, 1, Stop(), SECONDS).text == "the run is over: stopped"
         assert started(pid) is None
     finally:
         if pid and started(pid) is not None:

@@ -65,9 +65,8 @@ async def test_the_page_fits_and_scrolls(size: tuple[int, int]) -> None:
         if size[0] >= 80:
             assert max(map(len, lines)) <= size[0] - 3
         await pilot.press("end")
-        await pilot.pause(0.3)
         box = app.screen.query_one(VerticalScroll)
-        assert box.scroll_offset.y == box.max_scroll_y
+        await until(pilot, lambda: box.scroll_offset.y == box.max_scroll_y)
 
 
 async def test_runs_of_the_store_are_compared_with_those_of_this_process(tmp_path: Path) -> None:

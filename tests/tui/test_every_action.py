@@ -16,6 +16,7 @@ from played_session import PlayedApp, PlayedSession
 from test_every_action_situations import RUNNING, SITUATIONS, Situation
 from test_stored_runs import STEP, cockpit, elsewhere, scene
 from textual.pilot import Pilot
+from waiting import SECONDS
 
 from lrtui.actions import ACTIONS, ACTIONS_BY_NAME
 from lrtui.engine.run import Run
@@ -146,7 +147,7 @@ async def playing(situation: Situation, tmp_path: Path, monkeypatch: pytest.Monk
     def send(folder: Path, run: int, command: Command, *_: object) -> None:
         sent.append(command)
         # an answer of the other process would overwrite the message of the next key
-        over.wait(60)
+        over.wait(SECONDS)
         raise StoreError("the test is over")
 
     monkeypatch.setattr("lrtui.store.source.send", send)
@@ -210,8 +211,8 @@ async def wrong_about(played: Played, action: str, key: str, shown: str) -> str:
         return ", ".join(found)
 
     await played.press(key)
-    # ten seconds for effects that involve another thread, on a busy machine
-    for _ in range(500):
+    # a minute for effects that involve another thread, on a busy machine
+    for _ in range(3000):
         if not (wrong := differences()):
             return ""
         await played.pilot.pause(0.02)

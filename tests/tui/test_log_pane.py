@@ -23,8 +23,8 @@ async def test_a_filter_shows_the_lines_that_contain_its_terms() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "4")
-        await pilot.pause(0.3)
         log = app.screen.query_one(Log)
+        await until(pilot, lambda: log.line_count > 0)
         every = log.line_count
         await press(pilot, "slash", *"TEST set")
         assert 0 < log.line_count < every
@@ -58,8 +58,8 @@ async def test_what_is_marked_is_copied_by_ctrl_c_and_nothing_is_left() -> None:
     app = PlayedApp(PlayedSession(RUNNING))
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "4")
-        await pilot.pause(0.3)
         log = app.screen.query_one(Log)
+        await until(pilot, lambda: log.line_count > 0)
         app.screen.selections = {log: Selection(Offset(0, 0), Offset(5, 0))}
         await press(pilot, "ctrl+c")
         assert app.clipboard == log.lines[0][:5]

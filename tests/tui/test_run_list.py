@@ -109,8 +109,8 @@ async def test_a_move_of_the_cursor_formats_only_the_lines_that_it_changes(
 
         monkeypatch.setattr(Screen, "_refresh_layout", counted)
         await press(pilot, "down")
+        await until(pilot, lambda: app.cockpit.query_one(RunList).highlighted == 1)
         await pilot.pause(0.3)
-        assert app.cockpit.query_one(RunList).highlighted == 1
         # the lr of a run whose events are read is drawn from all its steps
         assert {run.id.key for run in formatted} <= {"run-0", "run-1"}
         assert layouts == []

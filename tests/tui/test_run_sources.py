@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from recorded_runs import recorded_run
 from rich.cells import cell_len
 from store_runs import store_events
 from textual.pilot import Pilot
+from waiting import SECONDS, wait_for
 
 from lrtui.actions import ACTIONS_BY_NAME, footer_entries
 from lrtui.run.events import StepDone
@@ -324,10 +324,7 @@ async def test_a_source_that_has_something_new_is_read_at_once(
 
 
 def next_reading(watcher: SourceWatcher) -> Reading:
-    end = time.monotonic() + 5
-    while not watcher.readings:
-        assert time.monotonic() < end, "nothing is read"
-        time.sleep(0.01)
+    wait_for(lambda: watcher.readings, lambda: "nothing is read")
     return watcher.readings.popleft()
 
 
@@ -340,7 +337,7 @@ def test_the_events_of_a_run_are_returned_before_its_source_reads_on(monkeypatch
         def runs(self) -> Sequence[RunSummary]:
             self.calls += 1
             if self.calls > 1:
-                may_read.wait(20)
+                may_read.wait(2 * SECONDS)
             return super().runs()
 
     source, spec = LargeLog("large.csv", 5), RunSpec()

@@ -12,6 +12,7 @@ from cockpit_pilot import until
 from played_session import PlayedApp, PlayedSession
 from store_runs import folded, new_recorder, store_events
 from textual.pilot import Pilot
+from waiting import SECONDS
 
 from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.analysis.advice.advisor import Advisor
@@ -111,7 +112,7 @@ async def test_a_live_script_is_on_screen_and_takes_commands(tmp_path: Path) -> 
     recorder = new_recorder(writer, SCRIPT_SPEC, receive=obey)
     for event in events:
         recorder.publish(event)
-    assert recorder.commit(10)
+    assert recorder.commit(SECONDS)
     app = app_on(folder)
     async with app.run_test(size=(120, 36)) as pilot:
         await select_newest(app, pilot)

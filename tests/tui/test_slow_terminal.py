@@ -13,6 +13,7 @@ import pytest
 from terminal import COCKPIT, LEAVES_ALTERNATE_SCREEN, ForkedCockpit, Terminal
 from test_terminal import wait_for_run
 from training_runs import TINY
+from waiting import SECONDS
 
 RATE = 2048.0
 SLOW = ("StepLR(1)", "--task", TINY.replace(":Tiny", ":Slow"), "--batch-size", "1", "--epochs", "10000")
@@ -26,9 +27,9 @@ def test_quitting_on_a_slow_terminal() -> None:
     terminal.read(1.0)
     terminal.press("q")
     # first the buffered output: the first screen, and the messages at startup
-    terminal.read_until(b"Stop it and quit?", 25)
+    terminal.read_until(b"Stop it and quit?")
     terminal.press("q")
-    assert terminal.wait_gone(30) == 0
+    assert terminal.wait_gone() == 0
     assert LEAVES_ALTERNATE_SCREEN in terminal.written
     assert terminal.modes == terminal.modes_before
 
@@ -42,8 +43,11 @@ def test_a_full_screen_log_with_many_lines_a_second_keeps_to_the_budget() -> Non
         terminal.read_until(b"following")
         terminal.read(2.0)
         terminal.forget()
+        began = time.monotonic()
         terminal.read(6.0)
-        assert 6 * 1_000 < len(terminal.written) < 6 * 12_000
+        # later on a busy machine
+        assert terminal.read(SECONDS, lambda: len(terminal.written) > 6 * 1_000)
+        assert len(terminal.written) < (time.monotonic() - began) * 12_000
     finally:
         terminal.kill()
 

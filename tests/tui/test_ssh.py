@@ -15,14 +15,15 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from free_port import free_port
 from terminal import COCKPIT, LEAVES_ALTERNATE_SCREEN, Terminal
 from test_terminal import wait_for_run
 from training_runs import TINY
+from waiting import SECONDS, wait_for
 
 from lrtui.engine.resume import interrupted_run
 
@@ -52,9 +53,7 @@ class Server:
         folder.mkdir(mode=0o700)
         for name in ("host", "user"):
             subprocess.run([KEYGEN, "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         (folder / "sshd_config").write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder / 'host'}\n"
             f"AuthorizedKeysFile {folder / 'user.pub'}\nPidFile none\nUsePAM no\nStrictModes no\n"
@@ -65,10 +64,7 @@ class Server:
             Path("/run/sshd").mkdir(exist_ok=True)
         with open(folder / "log", "wb") as log:
             self._process = subprocess.Popen([SSHD, "-D", "-e", "-f", folder / "sshd_config"], stderr=log)
-        end = time.monotonic() + 10
-        while not self._answers():
-            assert time.monotonic() < end, (folder / "log").read_text()
-            time.sleep(0.05)
+        wait_for(self._answers, (folder / "log").read_text)
 
     def _answers(self) -> bool:
         try:
@@ -108,11 +104,9 @@ def server(tmp_path: Path) -> Iterator[Server]:
     server.close()
 
 
-def wait_process_gone(pid: int, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while Path(f"/proc/{pid}").exists():
-        assert time.monotonic() < end, f"process {pid} still runs: {Path(f'/proc/{pid}/stat').read_text()}"
-        time.sleep(0.05)
+def wait_process_gone(pid: int) -> None:
+    process = Path(f"/proc/{pid}")
+    wait_for(lambda: not process.exists(), (process / "stat").read_text)
 
 
 def lrtui(*arguments: str) -> str:
@@ -132,11 +126,11 @@ def test_a_broken_connection_loses_nothing(server: Server, tmp_path: Path) -> No
     lrtui("train", "StepLR(30)", *RUN, "--store", str(tmp_path / "uncut"), "--quiet")
     client = server.cockpit("StepLR(30)", *RUN, "--store", str(store))
     client.read_until(b"help")
-    assert client.read(60, (store / "runs.db").exists)
+    assert client.read(SECONDS, (store / "runs.db").exists)
     run = wait_for_run(store, lambda run: run.step >= 60)
     client.kill()
     assert run.process.pid is not None
-    wait_process_gone(run.process.pid, 10)
+    wait_process_gone(run.process.pid)
     cut = wait_for_run(store, lambda run: run.state != "running")
     assert 60 <= cut.step < STEPS
     plan = interrupted_run(store)
@@ -150,7 +144,7 @@ def test_a_broken_connection_loses_nothing(server: Server, tmp_path: Path) -> No
     done = wait_for_run(store, lambda run: run.state == "done")
     assert done.step == STEPS
     client.press("q")
-    assert client.wait_gone(20) == 0
+    assert client.wait_gone() == 0
     assert LEAVES_ALTERNATE_SCREEN in client.written
     assert curve(store) == curve(tmp_path / "uncut")
 
@@ -159,17 +153,17 @@ def test_a_run_continues_after_its_user_has_logged_out(server: Server, tmp_path:
     store = tmp_path / "store"
     client = server.cockpit("StepLR(30)", *RUN, "--store", str(store))
     client.read_until(b"help")
-    assert client.read(60, (store / "runs.db").exists)
+    assert client.read(SECONDS, (store / "runs.db").exists)
     wait_for_run(store, lambda run: run.step >= 30)
     client.press("q")
     client.read_until(b"continue it in the background")
     client.press("g")
     # the connection closes although the run continues, since the run does not keep the terminal open
-    assert client.wait_gone(30) == 0
+    assert client.wait_gone() == 0
     assert b"run 1 continues in process" in client.written
     left = wait_for_run(store, lambda run: run.state == "running")
     assert left.step < STEPS
     done = wait_for_run(store, lambda run: run.state == "done")
     assert done.step == STEPS
     assert done.process.pid is not None
-    wait_process_gone(done.process.pid, 10)
+    wait_process_gone(done.process.pid)

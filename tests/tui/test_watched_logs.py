@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from recorded_runs import recorded_run
 from rich.cells import cell_len
 from store_runs import store_events
 from textual.widgets import Input, OptionList, Static
+from waiting import wait_for
 
 from lrtui.actions import ACTIONS_BY_NAME
 from lrtui.opening import WatchedLogs
@@ -141,8 +141,7 @@ async def test_a_log_that_is_found_while_the_cockpit_is_imported_is_in_the_first
     watched = WatchedLogs(("runs",), lambda: [source])
     watcher = SourceWatcher(watched.open)
     watcher.start()
-    while not watcher.readings:
-        time.sleep(0.01)
+    wait_for(lambda: watcher.readings)
     view = View(RunSpec(store=str(tmp_path)), watched=watched.paths)
     app, drawn = PlayedApp(PlayedSession(), view, watched=watched, watcher=watcher), list[str]()
     show = Header.show
@@ -166,9 +165,9 @@ async def test_the_newest_log_is_on_screen_with_what_was_recognized_beside_the_r
         run = app.cockpit.scene.run
         assert run is not None
         assert run.spec.script == "/logs/experiments/2026/run_17/version_0"
+        await until(pilot, lambda: "run_16/version_0" in list_text(app) and "#1 Step" in list_text(app))
         await pilot.pause(0.3)
         lines = list_text(app)
-        assert "run_16/version_0" in lines
         assert "run_17/version_0" in lines
         assert "#1 Step" in lines
         header = app.cockpit.query_one(Header).render().plain.splitlines()
@@ -201,9 +200,13 @@ async def test_what_a_log_lacks_is_said_in_words_and_the_lowest_chart_has_the_x_
         app = watch(LogsSource("/logs", "a", knows=knows))
         async with app.run_test(size=(120, 36)) as pilot:
             await until(pilot, lambda app=app: shown_steps(app) == 200)  # type: ignore[misc]
-            await pilot.pause(0.5)
-            texts = {str(pane.render()) for pane in app.cockpit.query(".-empty > .empty").results(Static)}
-            assert texts == set(empty)
+
+            def texts(app: PlayedApp = app) -> set[str]:
+                return {str(pane.render()) for pane in app.cockpit.query(".-empty > .empty").results(Static)}
+
+            await until(pilot, lambda: texts() == set(empty))  # noqa: B023
+            await pilot.pause(0.3)
+            assert texts() == set(empty)
             assert lowest_chart(app.cockpit.scene) == axis
 
 
@@ -211,8 +214,8 @@ async def test_a_log_that_names_no_epochs_is_described_by_steps(watch: Watch) ->
     app = watch(LogsSource("/logs", "a"))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: shown_steps(app) == 200)
-        await pilot.pause(0.5)
-        assert "best 0.7500, step 200" in app.cockpit.query_one(AccuracyPane).query_one(Frame).render().plain
+        rule = app.cockpit.query_one(AccuracyPane).query_one(Frame)
+        await until(pilot, lambda: "best 0.7500, step 200" in rule.render().plain)
         run = app.cockpit.scene.run
         assert run is not None
         steps = [line.text for line in run.state.log.lines if line.kind == "step"]

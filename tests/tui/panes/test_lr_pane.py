@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cockpit_pilot import press
+from cockpit_pilot import press, until
 from played_session import PlayedApp, PlayedSession, drawn_curve
 from recorded_runs import recorded_run
 
@@ -133,9 +133,8 @@ async def test_the_axis_stays_logarithmic_when_a_run_is_stopped_early() -> None:
         await pilot.pause()
         assert logarithmic(app)
         session.last.say(*recorded_run(80, outcome="stopped")[-1:])
-        await pilot.pause(0.3)
+        await until(pilot, lambda: not session.last.is_live)
         await press(pilot, "l", "l")
-        assert not session.last.is_live
         assert logarithmic(app)
     # and after it is opened again
     app = PlayedApp(PlayedSession(recorded_run(80, outcome="stopped")))
