@@ -25,6 +25,7 @@ os.environ.pop("TEXTUAL_THEME", None)
 from pathlib import Path
 
 import example_counts
+import process_server
 import pytest
 
 from lrtui.run.errors import DataError
@@ -35,6 +36,9 @@ from lrtui.tasks.datasets import DataSet
 def pytest_configure(config: pytest.Config) -> None:
     sys.dont_write_bytecode = False
     example_counts.IS_DEEP = config.getoption("markexpr") != "not deep"
+    if config.args_source == pytest.Config.ArgsSource.TESTPATHS and not hasattr(config, "workerinput"):
+        # one server for the workers of the whole suite; otherwise those that need one start their own
+        os.environ[process_server.ADDRESS] = process_server.address()
 
 
 def pytest_collection_finish() -> None:

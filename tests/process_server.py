@@ -26,6 +26,7 @@ import sys
 import tempfile
 import termios
 import threading
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -39,10 +40,15 @@ ROOT = Path(__file__).parents[1]
 ADDRESS = "LRTUI_TESTS_PROCESS_SERVER"
 """Environment variable with the server's socket, for processes that start further ones."""
 
+FORKED_RANKS = "LRTUI_TESTS_FORKED_RANKS"
+"""Environment variable with a folder: torchrun forks its processes, too, and each writes its id into the file RANK."""
+
 PRELOADED = (
     "torch",
     # the first optimizer of a process imports it, which takes longer than most runs of the tests
     "torch._dynamo",
+    # as torchrun does
+    "torch.distributed.run",
     "lrtui.analysis.checks",
     "lrtui.engine.worker",
     "lrtui.opening",
@@ -53,6 +59,8 @@ PRELOADED = (
     *(f"lrtui.cli.{command}" for command in ("check", "find", "race", "resume", "send", "suggest", "train")),
 )
 
+START_SECONDS = 240.0
+
 IGNORABLE = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
@@ -61,17 +69,15 @@ IGNORABLE = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 @cache
 def address() -> str:
-    """Return the server's socket; start the server if there is none."""
+    """Return the server's socket, which exists a few seconds later; start the server if there is none."""
     if ADDRESS in os.environ:
         return os.environ[ADDRESS]
     folder = tempfile.mkdtemp(prefix="lrtui-tests-")
     path = os.path.join(folder, "server")
     process = subprocess.Popen(
-        [sys.executable, __file__, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+        [sys.executable, __file__, path], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=ROOT
     )
     assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
 
     def end() -> None:
         process.stdin.close()  # type: ignore[union-attr]
@@ -79,6 +85,20 @@ def address() -> str:
 
     atexit.register(end)
     return path
+
+
+def connected() -> socket.socket:
+    """Return a connection to the server, once it is ready."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(address())
+            return connection
+        except (FileNotFoundError, ConnectionRefusedError):
+            connection.close()
+            assert time.monotonic() < deadline, "the server does not start"
+            time.sleep(0.05)
 
 
 class ForkedProcess:
@@ -130,8 +150,7 @@ class ForkedProcess:
             "ignored": [number for number in IGNORABLE if signal.getsignal(number) is signal.SIG_IGN],
             "new_session": start_new_session,
         }
-        self._server = socket.socket(socket.AF_UNIX)
-        self._server.connect(address())
+        self._server = connected()
         self._server.sendmsg([b"#"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", theirs))])
         self._server.sendall(json.dumps(request).encode() + b"\n")
         self._answers = self._server.makefile("rb")
@@ -199,6 +218,12 @@ class ForkedProcess:
                 file.close()
 
 
+def forked_rank(args: Sequence[str], env: Mapping[str, str], **options: Any) -> ForkedProcess:
+    """Start a process as torchrun does: `python -u -m MODULE`."""
+    assert args[:3] == (sys.executable, "-u", "-m"), args
+    return ForkedProcess([sys.executable, *args[2:]], env={**env, "PYTHONUNBUFFERED": "1"}, **options)
+
+
 FORKING = SimpleNamespace(
     Popen=ForkedProcess,
     PIPE=subprocess.PIPE,
@@ -229,7 +254,6 @@ def serve(path: str) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     for number in IGNORABLE:
         signal.signal(number, signal.SIG_IGN)
-    print("ready", flush=True)
     clients: dict[int, socket.socket] = {}
     while True:
         ready = select.select([0, woken, listener], [], [])[0]
@@ -238,7 +262,12 @@ def serve(path: str) -> None:
             reap(clients)
         if listener in ready:
             client = listener.accept()[0]
-            streams, request = receive(client)
+            try:
+                streams, request = receive(client)
+            except (OSError, ValueError):
+                # the client was killed meanwhile
+                client.close()
+                continue
             pid = os.fork()
             if pid == 0:
                 # closed here as well, so that they close when the server closes them
@@ -337,6 +366,12 @@ def prepare(request: dict[str, Any], streams: Sequence[int]) -> None:
     from lrtui.distributed import local_launcher
 
     local_launcher.subprocess = FORKING  # type: ignore[attr-defined]
+    if folder := os.environ.get(FORKED_RANKS):
+        from torch.distributed.elastic.multiprocessing.subprocess_handler import subprocess_handler
+
+        subprocess_handler.Popen = forked_rank  # type: ignore[misc,assignment]
+        if rank := os.environ.get("RANK"):
+            (Path(folder) / rank).write_text(str(os.getpid()))
     address.cache_clear()
 
 

@@ -7,20 +7,18 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
-from process_server import ForkedProcess
+from process_server import FORKED_RANKS, ForkedProcess
 
 from lrtui.schedules.command_notation import parse_command
 from lrtui.store.inbox import send
 
 pytestmark = pytest.mark.xdist_group("ranks")
 
-SECONDS = 180.0
+SECONDS = 240.0
 """Time limit for what takes ten seconds on an idle machine."""
 
 CASE_STUDY = ("--train-samples", "1664", "--test-samples", "101", "--epochs", "1", "--device", "cpu")
@@ -28,7 +26,13 @@ CASE_STUDY = ("--train-samples", "1664", "--test-samples", "101", "--epochs", "1
 
 
 def start(*arguments: str, store: Path) -> ForkedProcess:
-    environment = {**os.environ, "LRTUI_STORE": str(store), "PYTHONPATH": os.pathsep.join(sys.path)}
+    (store / "ranks").mkdir(exist_ok=True)
+    environment = {
+        **os.environ,
+        "LRTUI_STORE": str(store),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        FORKED_RANKS: str(store / "ranks"),
+    }
     command = [sys.executable, "-m", "lrtui", *arguments]
     return ForkedProcess(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
@@ -54,16 +58,6 @@ def test_two_processes_train_the_case_study_as_one_does(tmp_path: Path) -> None:
     assert [event.get("processes") for event in started] == [None, 2]
 
 
-def process_of_rank(rank: int, store: Path) -> int:
-    """Return the process id of a rank of the run in this store."""
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            environment = process.environ()
-            if environment.get("RANK") == str(rank) and environment.get("LRTUI_STORE") == str(store):
-                return process.pid
-    raise AssertionError(f"no process of rank {rank}")
-
-
 def test_commands_a_killed_process_and_a_resume_with_one_process(
     tmp_path: Path,
 ) -> None:
@@ -82,7 +76,7 @@ def test_commands_a_killed_process_and_a_resume_with_one_process(
         assert answer("ConstantLR(factor=1.0) from current").startswith("switched to ConstantLR(factor=1.0)")
         assert answer("pause") == "paused"
         assert answer("resume").startswith("resumed")
-        os.kill(process_of_rank(1, tmp_path), signal.SIGKILL)
+        os.kill(int((tmp_path / "ranks" / "1").read_text()), signal.SIGKILL)
         assert process.wait(SECONDS) == 1
         said = process.stderr.read()
         assert "run failed: rank 1 (process " in said

@@ -5,21 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
+from process_server import FORKED_RANKS, ForkedProcess
 from store_runs import stored
 from training_runs import TINY, tiny_spec
+from waiting import SECONDS, follow
 
 from lrtui import LrtuiError, Run
 from lrtui.distributed import local_launcher
 from lrtui.engine.worker_ranks import divide_threads
-from lrtui.run.state import RunState
 from lrtui.training.checkpoint.files import saved_files
 
 pytestmark = pytest.mark.xdist_group("worker runs")
@@ -27,38 +26,47 @@ pytestmark = pytest.mark.xdist_group("worker runs")
 SLOW = TINY.replace(":Tiny", ":Slow")
 
 
-def follow(run: Run, condition: Callable[[RunState], object]) -> None:
-    """Take events of a run until the condition is met."""
-    until = time.monotonic() + 120
-    while not condition(run.state):
-        assert time.monotonic() < until
-        assert run.is_live, run.error
-        if not run.poll(1):
-            time.sleep(0.005)
+class Agents:
+    """The processes that launchers start, which start the ranks.
 
+    Args:
+        folder: receives the ids of forked ranks; None for fresh ones, which end when their agent ends.
+    """
 
-def ranks_of(agent: int) -> list[psutil.Process]:
-    """Return the processes that the agent has started, by rank."""
-    return sorted(psutil.Process(agent).children(), key=lambda process: int(process.environ()["RANK"]))
+    def __init__(self, folder: Path | None) -> None:
+        self.started: list[int] = []
+        self._folder = folder
+
+    def ranks(self) -> list[psutil.Process]:
+        """Return the processes that the first agent has started, by rank."""
+        if self._folder is None:
+            ranks = psutil.Process(self.started[0]).children()
+            return sorted(ranks, key=lambda process: int(process.environ()["RANK"]))
+        return [psutil.Process(int((self._folder / rank).read_text())) for rank in "01"]
 
 
 @pytest.fixture
-def agents(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The ids of the processes that launchers start."""
-    started: list[int] = []
+def agents(killed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Agents:
+    """Let launchers start noted processes."""
+    kind: Any = subprocess.Popen if killed == "the agent" else ForkedProcess
+    folder = None if killed == "the agent" else tmp_path / "ranks"
+    agents = Agents(folder)
 
-    class Noted(subprocess.Popen[bytes]):
+    class Noted(kind):  # type: ignore[misc]
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
-            started.append(self.pid)
+            agents.started.append(self.pid)
 
     others = {name: getattr(subprocess, name) for name in ("DEVNULL", "TimeoutExpired")}
     monkeypatch.setattr(local_launcher, "subprocess", SimpleNamespace(Popen=Noted, **others))
-    return started
+    if folder is not None:
+        folder.mkdir()
+        monkeypatch.setenv(FORKED_RANKS, str(folder))
+    return agents
 
 
 @pytest.mark.parametrize("killed", ["rank 1", "rank 0", "the agent"])
-def test_a_process_that_is_killed_ends_the_run(killed: str, tmp_path: Path, agents: list[int]) -> None:
+def test_a_process_that_is_killed_ends_the_run(killed: str, tmp_path: Path, agents: Agents) -> None:
     spec = tiny_spec(store=str(tmp_path), task=SLOW, epochs=1000, nproc=2)
     run = Run(spec).start()
     follow(run, lambda state: state.epoch > 2)
@@ -66,8 +74,8 @@ def test_a_process_that_is_killed_ends_the_run(killed: str, tmp_path: Path, agen
         for command in ("pause", "lr*0.5", "resume"):
             run.send(command)
         follow(run, lambda state: state.status == "running" and state.changes)
-    ranks = ranks_of(agents[0])
-    victim = psutil.Process(agents[0]) if killed == "the agent" else ranks[int(killed[-1])]
+    ranks = agents.ranks()
+    victim = psutil.Process(agents.started[0]) if killed == "the agent" else ranks[int(killed[-1])]
     victim.kill()
     with pytest.raises(LrtuiError) as caught:
         run.result()
@@ -85,7 +93,7 @@ def test_a_process_that_is_killed_ends_the_run(killed: str, tmp_path: Path, agen
     assert run.state.outcome.error == str(caught.value)
     assert stored(tmp_path, in_full=10**6) == run.state
     for process in ranks:
-        process.wait(60)
+        process.wait(SECONDS)
     if killed == "rank 1":
         newest = saved_files(tmp_path / "checkpoints" / "1")[-1]
         resumed = Run.resume(run, nproc=1).start()
