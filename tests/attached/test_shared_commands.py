@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from contextlib import chdir
 from itertools import groupby
 from pathlib import Path
 
+from process_server import FORKED_RANKS, ForkedProcess
 from rank_processes import events_of
 from waiting import SECONDS, wait_for
 
@@ -17,16 +20,17 @@ from lrtui.store.inbox import send
 
 
 def test_commands_act_at_the_same_step_under_torchrun_and_ddp(tmp_path: Path) -> None:
-    script = Path(__file__).with_name("rank_train.py")
-    arguments = ["--nproc-per-node", "2", "--standalone", str(script), str(tmp_path), "600", "0.02"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "LRTUI_STORE": str(tmp_path / ".lrtui")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "torch.distributed.run", *arguments],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        env=environment,
-        text=True,
-    )
+    shutil.copy(Path(__file__).with_name("rank_train.py"), tmp_path)
+    arguments = ["--nproc-per-node", "2", "--standalone", "-m", "rank_train", str(tmp_path), "600", "0.02"]
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "LRTUI_STORE": str(tmp_path / ".lrtui"),
+        FORKED_RANKS: str(tmp_path),
+    }
+    command = [sys.executable, "-m", "torch.distributed.run", *arguments]
+    with chdir(tmp_path):
+        process = ForkedProcess(command, stderr=subprocess.PIPE, env=environment, text=True)
     lrs = [tmp_path / f"lrs-{rank}" for rank in range(2)]
     try:
         wait_for(

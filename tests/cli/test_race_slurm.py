@@ -18,7 +18,7 @@ from training_runs import TINY
 
 SCHEDULES = ("ConstantLR(factor=1.0)", "OneCycleLR(max_lr=0.05)")
 ON_SLURM = ("--engine", "slurm", "--slurm", "cluster=local")
-SECONDS = 120.0
+SECONDS = 240.0
 
 pytestmark = pytest.mark.xdist_group("slurm")
 
@@ -86,7 +86,7 @@ def test_a_run_whose_worker_is_killed_goes_on_in_another_job(lrtui: CommandLine)
 
     killer = threading.Thread(target=kill_the_worker_of_run_1)
     killer.start()
-    task = ("--task", TINY.replace(":Tiny", ":Slow"), "--batch-size", "16", "--epochs", "40", "--seeds", "1")
+    task = ("--task", TINY.replace(":Tiny", ":Slow"), "--batch-size", "16", "--epochs", "120", "--seeds", "1")
     answer = lrtui("race", *SCHEDULES, *task, "--checkpoint-seconds", "0.2", "--no-stop", *ON_SLURM)
     killer.join()
     assert len(killed) == 1

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from process_server import ForkedProcess
 from recorded_runs import recorded_run
 from store_runs import folded, ignore, new_recorder, store_events, stored
 from waiting import SECONDS, wait_for
@@ -52,9 +54,10 @@ def rows(folder: Path, run: int) -> int:
 
 def test_eight_processes_write_one_store_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
     tests = Path(__file__).parents[1]
-    code = WRITE.format(paths=[str(tests), str(tests / "store")])
-    command = [sys.executable, "-c", code, str(tmp_path / "store")]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(8)]
+    (tmp_path / "writes_a_run.py").write_text(WRITE.format(paths=[str(tests), str(tests / "store")]))
+    command = [sys.executable, "-m", "writes_a_run", str(tmp_path / "store")]
+    with chdir(tmp_path):
+        processes = [ForkedProcess(command, stdout=subprocess.PIPE, text=True) for _ in range(8)]
     runs = sorted(int(process.communicate(timeout=600)[0]) for process in processes)
     assert runs == list(range(1, 9))
     expected = folded(recorded_run(2000, epochs=40, outcome="done"))

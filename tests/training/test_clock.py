@@ -80,7 +80,7 @@ def test_a_clock_leaves_out_pauses_and_stops() -> None:
 
 def test_the_time_in_which_a_run_was_suspended_is_not_training_time() -> None:
     slow = TINY.replace(":Tiny", ":Slow")
-    arguments = ["train", "StepLR(1)", "--task", slow, "--batch-size", "16", "--epochs", "60", "--store", "none"]
+    arguments = ["train", "StepLR(1)", "--task", slow, "--batch-size", "16", "--epochs", "120", "--store", "none"]
     command = [sys.executable, "-m", "lrtui", *arguments, "--json"]
     events: list[dict[str, Any]] = []
     stopped = False
@@ -90,12 +90,12 @@ def test_the_time_in_which_a_run_was_suspended_is_not_training_time() -> None:
             events.append(json.loads(line))
             if not stopped and events[-1]["step"] >= 30:
                 os.kill(process.pid, signal.SIGSTOP)
-                time.sleep(4.0)
+                time.sleep(8.0)
                 os.kill(process.pid, signal.SIGCONT)
                 stopped = True
     assert process.returncode == 0
     seconds = [event["seconds"] for event in events]
     assert seconds == sorted(seconds)
-    assert max(after - before for before, after in pairwise(seconds)) < 1.5
+    assert max(after - before for before, after in pairwise(seconds)) < 4.0
     speeds = [event["samples_per_second"] for event in events if "samples_per_second" in event]
-    assert min(speeds) > 96 / 1.5
+    assert min(speeds) > 96 / 4.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from other_process import SLOW, computed
 from process_server import ForkedProcess
 from race_runs import standing
 from training_runs import TINY
+from waiting import SECONDS, wait_for
 
 from lrtui.__main__ import main
 from lrtui.analysis.race.plan import RacePlan
@@ -53,11 +53,8 @@ def steps_of(folder: Path) -> int:
 
 
 def wait_for_steps(folder: Path, steps: int, process: Any) -> None:
-    until = time.monotonic() + 120
-    while steps_of(folder) < steps:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    wait_for(lambda: steps_of(folder) >= steps or process.poll() is not None, seconds=2 * SECONDS)
+    assert process.poll() is None, process.communicate()
 
 
 def plan_of(folder: Path) -> RacePlan:
@@ -77,7 +74,7 @@ def test_a_killed_race_ends_with_the_same_results_after_resuming(
         killed.send_signal(signal.SIGKILL)
         killed.communicate()
     last = race(tmp_path / "killed", "--resume", "last", "--json")
-    out, err = last.communicate(timeout=120)
+    out, err = last.communicate(timeout=600)
     assert last.returncode == 0, err
     # the same computation in this process, without interruption and without the task's pauses
     assert main([*arguments_of(TINY), "--store", str(tmp_path / "whole")]) == 0, capsys.readouterr().err
@@ -102,7 +99,7 @@ def test_a_signal_saves_checkpoints_and_prints_how_to_resume(number: int, status
     process = race(tmp_path, "--processes", "2")
     wait_for_steps(tmp_path, 100, process)
     process.send_signal(number)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == status
     assert f"lrtui race --resume 1 --store {tmp_path} continues it" in err
     assert "not ranked" in out
@@ -121,7 +118,7 @@ def test_the_runs_of_a_killed_race_stop(tmp_path: Path) -> None:
     process.kill()
     process.communicate()
     # they notice that the race has ended, and save a checkpoint
-    _, running = psutil.wait_procs(workers, 120)
+    _, running = psutil.wait_procs(workers, SECONDS)
     assert not running
     results = {result.run: result for result in read_results(tmp_path, plan_of(tmp_path))}
     for run, step in before.items():

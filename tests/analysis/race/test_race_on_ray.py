@@ -195,7 +195,7 @@ from lrtui.distributed.ray_launcher import RayLauncher
 files = JobFiles.of_code(["task.py"], Path("store"))
 launcher = RayLauncher(sys.argv[1], gpus=0.0, threads=3, files=files, say=print)
 
-def run(code, seconds=60.0):
+def run(code, seconds=240.0):
     worker = launcher.start(["-c", code], {"OF_WORKER": "1"}, "run-1")
     until = time.monotonic() + seconds
     while worker.is_alive and time.monotonic() < until:
