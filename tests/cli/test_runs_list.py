@@ -200,7 +200,9 @@ def test_missing_accuracies_and_losses_that_are_not_finite_are_listed(lrtui: Com
 
 
 def test_an_empty_store_prints_a_message(lrtui: CommandLine) -> None:
-    Writer(lrtui.folder, ignore).call(lambda _: None)
+    writer = Writer(lrtui.folder, ignore)
+    writer.call(lambda _: None)
+    writer.close(SECONDS)
     answer = lrtui("runs", "list")
     assert (answer.status, answer.out, answer.err) == (0, "", "the store has no runs yet\n")
     assert lrtui("runs", "list", "--json").out == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,9 +115,12 @@ class Trainer:
 
 
 @pytest.fixture
-def trainer(tmp_path: Path) -> Trainer:
+def trainer(tmp_path: Path) -> Iterator[Trainer]:
     tmp_path.chmod(0o700)
-    return Trainer(Writer(tmp_path, print))
+    writer = Writer(tmp_path, print)
+    yield Trainer(writer)
+    # its thread would look for commands until the end of all tests
+    writer.close(SECONDS)
 
 
 @pytest.fixture(params=["local", "network"])
