@@ -38,7 +38,7 @@ class OtherProcess:
     def signal(self, number: int) -> None:
         os.kill(self._process.pid, number)
 
-    def wait(self, seconds: float = SECONDS) -> int:
+    def wait(self, seconds: float = 4 * SECONDS) -> int:
         """Return the exit status."""
         try:
             return self._process.wait(seconds)

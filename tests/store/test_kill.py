@@ -42,13 +42,14 @@ SWITCHES = [
     'StepLR(1, per="batch", gamma=0.99) from start',
 ]
 
-EPOCHS, BATCHES = 90, 6
+# few epochs, as each ends with a test and a checkpoint
+EPOCHS, BATCHES = 22, 24
 # the last signal comes at step 280: what trains on meanwhile must not reach the end
 
 
 def arguments_of(schedule: str, folder: Path, *more: str) -> list[str]:
     return [
-        "train", schedule, "--task", SLOW, "--batch-size", "16", "--epochs", str(EPOCHS), "--store", str(folder),
+        "train", schedule, "--task", SLOW, "--batch-size", "4", "--epochs", str(EPOCHS), "--store", str(folder),
         "--optimizer", "SGD(lr=0.05, momentum=0.9)", "--checkpoint-seconds", "0.1", "--quiet", *more,
     ]  # fmt: skip
 

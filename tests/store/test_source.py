@@ -293,7 +293,7 @@ def test_live_runs_of_a_process_that_died_are_lost_at_once(tmp_path: Path) -> No
         "writer = Writer(Path(sys.argv[1]), print); recorders = [new_recorder(writer) for _ in range(3)]\n"
         "for recorder in recorders:\n"
         "    for event in recorded_run(20): recorder.publish(event)\n"
-        "assert all(recorder.commit(SECONDS) for recorder in recorders)\n"
+        "assert all(recorder.commit(240) for recorder in recorders)\n"
         "print('ready', flush=True); sys.stdin.read(); os._exit(0)"
     )
     tests = Path(__file__).parents[1]
