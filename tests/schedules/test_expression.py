@@ -125,10 +125,10 @@ def test_a_value_that_is_not_finite_is_an_error(text: str, message: str) -> None
     ],
 )
 def test_huge_numbers_take_no_time_and_no_memory(text: str) -> None:
-    started = time.process_time()
+    started = time.thread_time()
     with pytest.raises(NotationError):
         Expression(text)(10**9)
-    assert time.process_time() - started < 0.5
+    assert time.thread_time() - started < 2
 
 
 def test_an_expression_is_copied_and_pickled_with_its_text() -> None:

@@ -182,11 +182,11 @@ def test_the_default_metric_of_a_plateau_depends_on_its_mode() -> None:
      "1+" * 4000 + "1", "StepLR(step_size=" + "1+" * 4000 + "1)", "lambda: 0", "{}", "StepLR(3)\nStepLR(4)", "\ud800"],
 )  # fmt: skip
 def test_absurd_text_is_refused_quickly(text: str) -> None:
-    started = time.process_time()
+    started = time.thread_time()
     with pytest.raises(NotationError):
         parse_schedule(text)
     # generous: the test looks for minutes, or a crash of the parser
-    assert time.process_time() - started < 5
+    assert time.thread_time() - started < 5
 
 
 @settings(max_examples=300, deadline=None)

@@ -178,7 +178,7 @@ def test_simulating_a_hundred_thousand_batches_is_fast(name: str) -> None:
         text = f'{text[:-1]}{"" if text.endswith("()") else ", "}per="batch")'
     schedule, optimizer = parse_schedule(text), parse_optimizer("Adam(lr=0.01)")
     simulate(schedule, optimizer, Horizon(1, 10))
-    # processor time, twice the 1.5 s of the benchmark: a slower machine passes, a higher order of growth does not
-    started = time.process_time()
+    # processor time, four times that of the benchmark: a slow or busy machine passes, a higher order of growth does not
+    started = time.thread_time()
     simulate(schedule, optimizer, Horizon(100, 1000))
-    assert time.process_time() - started < 3
+    assert time.thread_time() - started < 6

@@ -42,9 +42,9 @@ SWITCHES = [
     'StepLR(1, per="batch", gamma=0.99) from start',
 ]
 
-# few epochs, as each ends with a test and a checkpoint
+# few epochs, as each ends with a test and a checkpoint; what trains on after step 280, where the last signal may come,
+# must not reach the end before
 EPOCHS, BATCHES = 22, 24
-# the last signal comes at step 280: what trains on meanwhile must not reach the end
 
 
 def arguments_of(schedule: str, folder: Path, *more: str) -> list[str]:

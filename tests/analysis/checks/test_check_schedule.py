@@ -182,10 +182,10 @@ def test_ten_thousand_steps_take_less_than_a_second() -> None:
     )
     findings(schedules[0], Horizon(1, 10))
     for schedule in schedules:
-        # CPU time; the limit is three times the time on a slow machine
-        started = time.process_time()
+        # CPU time; the limit is six times the time on a slow machine that does nothing else
+        started = time.thread_time()
         findings(schedule, Horizon(10, 1000))
-        assert time.process_time() - started < 1
+        assert time.thread_time() - started < 2
 
 
 def test_a_missing_cut_is_found_by_simulation() -> None:
