@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 
 # set before torch is imported: two test processes share two cores
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -64,22 +65,29 @@ def default_signal_handlers() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def no_network_and_no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(data_set: object, folder: Path, say: object) -> Path:
         raise DataError("tests have no network")
 
     monkeypatch.setattr(DataSet, "download", refuse)
     monkeypatch.setattr(fashion_mnist, "FASHION_MNIST", replace(fashion_mnist.FASHION_MNIST, packages=()))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """New folders; `tmp_path_factory` takes a millisecond to find a name among thousands."""
+    folder = tmp_path_factory.mktemp("homes")
+    return (folder / str(number) for number in count())
 
 
 @pytest.fixture(autouse=True)
-def default_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def no_cache_and_default_settings(monkeypatch: pytest.MonkeyPatch, homes: Iterator[Path]) -> None:
     """Use an empty settings file instead of the developer's; it exists, so that no start counts as the first one."""
-    config = tmp_path_factory.mktemp("config")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(config))
-    (config / "lrtui").mkdir()
-    (config / "lrtui" / "settings.toml").touch()
+    home = next(homes)
+    (home / "lrtui").mkdir(parents=True)
+    (home / "lrtui" / "settings.toml").touch()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
 
 
 @pytest.fixture(autouse=True)

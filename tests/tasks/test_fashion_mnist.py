@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def test_the_cache_comes_before_debian_and_debian_before_the_network(
     packaged = replace(fashion_mnist.FASHION_MNIST, packages=(("Debian package", debian),))
     monkeypatch.setattr(fashion_mnist, "FASHION_MNIST", packaged)
     assert fashion_mnist.FASHION_MNIST.find(None, lambda _: None).source == "Debian package"
-    cache = write_set(tmp_path / "cache" / "lrtui" / "FashionMNIST" / "raw")
+    cache = write_set(Path(os.environ["XDG_CACHE_HOME"]) / "lrtui" / "FashionMNIST" / "raw")
     assert fashion_mnist.FASHION_MNIST.find(None, lambda _: None).where == str(cache)
     assert fashion_mnist.FASHION_MNIST.local_folder(str(debian)) == ("cache", debian)
 
