@@ -60,7 +60,9 @@ def wait_for_checkpoint(folder: Path, step: int, process: OtherProcess) -> None:
     """Wait until run 1 has saved its checkpoint of this step, also while the store is locked."""
     saved = folder / "checkpoints" / "1"
     wait_for(
-        lambda: list(saved.glob(f"*-step-{step}.pt")) or not process.is_alive, lambda: "training waits for the store"
+        lambda: list(saved.glob(f"*-step-{step}.pt")) or not process.is_alive,
+        lambda: "training waits for the store",
+        seconds=4 * SECONDS,
     )
     assert process.is_alive, process.printed
 
@@ -285,18 +287,18 @@ def test_a_trainer_that_was_suspended_and_replaced_stops_and_says_so(
 
 def test_a_locked_store_does_not_delay_training_or_lose_checkpoints_and_rows(tmp_path: Path) -> None:
     store = tmp_path / "store"
-    process = train(store, tmp_path / "printed", "--checkpoint-seconds", "1000", epochs=120)
+    process = train(store, tmp_path / "printed", "--checkpoint-seconds", "1000", epochs=60)
     wait_for_step(store, 20, process)
     began = time.monotonic()
     with locked(store):
         # the run goes to its end although nothing can be stored
-        wait_for_checkpoint(store, 720, process)
+        wait_for_checkpoint(store, 360, process)
     waited = time.monotonic() - began
     assert process.wait() == 0, process.printed
-    assert steps(store) == list(range(720))
-    assert len(saved_files(store / "checkpoints" / "1")) == 120
+    assert steps(store) == list(range(360))
+    assert len(saved_files(store / "checkpoints" / "1")) == 60
     ((kept,),) = rows(store, "SELECT count(*) FROM events WHERE kind = 'checkpoint_saved'")
-    assert kept == 120
+    assert kept == 60
     # neither the wait for the lock nor the end counts as training time
     seconds = [done for (done,) in rows(store, "SELECT seconds FROM events WHERE kind = 'epoch_done' ORDER BY seq")]
     assert max(after - before for before, after in pairwise(seconds)) < max(3.0, waited / 2)
