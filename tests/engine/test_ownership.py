@@ -33,8 +33,9 @@ from lrtui.training.checkpoint.format import load_checkpoint
 from lrtui.training.checkpoint.resume import read_resume_point
 
 
-def train(folder: Path, output: Path, *more: str, epochs: int = 60) -> OtherProcess:
-    arguments = ["train", "StepLR(20)", "--task", SLOW, "--batch-size", "16", "--epochs", str(epochs), "--quiet"]
+def train(folder: Path, output: Path, *more: str, epochs: int = 15) -> OtherProcess:
+    """Train for epochs of 24 steps."""
+    arguments = ["train", "StepLR(20)", "--task", SLOW, "--batch-size", "4", "--epochs", str(epochs), "--quiet"]
     return OtherProcess([*arguments, "--store", str(folder), *more], output)
 
 
@@ -181,7 +182,7 @@ def test_the_offer_at_the_start_reads_no_whole_checkpoint(tmp_path: Path, monkey
 def test_of_two_resumes_of_one_run_only_one_trains(delay: float, tmp_path: Path) -> None:
     store = tmp_path / "store"
     # long enough for the second to start before the first has ended
-    whole = train(store, tmp_path / "printed", "--at", "step 20: stop", epochs=180)
+    whole = train(store, tmp_path / "printed", "--at", "step 20: stop", epochs=45)
     assert whole.wait() == 0, whole.printed
     first = resume(store, tmp_path / "first")
     time.sleep(delay)
@@ -249,7 +250,7 @@ def test_a_trainer_that_was_suspended_and_replaced_stops_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = tmp_path / "store"
-    first = train(store, tmp_path / "first", "--checkpoint-seconds", "0.1", epochs=100)
+    first = train(store, tmp_path / "first", "--checkpoint-seconds", "0.1", epochs=25)
     wait_for_step(store, 60, first)
     # as seen from another PID namespace, of which only the heartbeat is known
     foreign = "UPDATE runs SET machine = 'elsewhere|1|2', heartbeat = heartbeat - 20"
@@ -277,7 +278,7 @@ def test_a_trainer_that_was_suspended_and_replaced_stops_and_says_so(
     assert second.wait() == 0, second.printed
     assert steps(store) == list(range(600))
     again = tmp_path / "again"
-    assert train(again, tmp_path / "whole", epochs=100).wait() == 0
+    assert train(again, tmp_path / "whole", epochs=25).wait() == 0
     assert computed(store) == computed(again)
     assert liveness.LOST_SECONDS < 20
 
@@ -287,7 +288,7 @@ def test_a_trainer_that_was_suspended_and_replaced_stops_and_says_so(
 
 def test_a_locked_store_does_not_delay_training_or_lose_checkpoints_and_rows(tmp_path: Path) -> None:
     store = tmp_path / "store"
-    process = train(store, tmp_path / "printed", "--checkpoint-seconds", "1000", epochs=60)
+    process = train(store, tmp_path / "printed", "--checkpoint-seconds", "1000", epochs=15)
     wait_for_step(store, 20, process)
     began = time.monotonic()
     with locked(store):
@@ -296,9 +297,9 @@ def test_a_locked_store_does_not_delay_training_or_lose_checkpoints_and_rows(tmp
     waited = time.monotonic() - began
     assert process.wait() == 0, process.printed
     assert steps(store) == list(range(360))
-    assert len(saved_files(store / "checkpoints" / "1")) == 60
+    assert len(saved_files(store / "checkpoints" / "1")) == 15
     ((kept,),) = rows(store, "SELECT count(*) FROM events WHERE kind = 'checkpoint_saved'")
-    assert kept == 60
+    assert kept == 15
     # neither the wait for the lock nor the end counts as training time
     seconds = [done for (done,) in rows(store, "SELECT seconds FROM events WHERE kind = 'epoch_done' ORDER BY seq")]
     assert max(after - before for before, after in pairwise(seconds)) < max(3.0, waited / 2)
@@ -330,8 +331,9 @@ def test_a_run_that_starts_while_the_store_is_locked_waits_for_it_says_so_and_is
 
 def test_a_run_killed_while_the_store_was_locked_resumes_where_its_events_end(tmp_path: Path) -> None:
     store = tmp_path / "store"
-    process = train(store, tmp_path / "printed", epochs=60)
-    wait_for_step(store, 20, process)
+    process = train(store, tmp_path / "printed", epochs=15)
+    # the first epoch's checkpoint is stored
+    wait_for_step(store, 30, process)
     with locked(store):
         wait_for_checkpoint(store, 240, process)
         process.signal(signal.SIGKILL)
@@ -366,7 +368,7 @@ def test_only_a_run_with_a_checkpoint_is_offered_for_resume(tmp_path: Path) -> N
 
 def test_the_end_of_a_run_says_that_it_waits_for_the_store(tmp_path: Path) -> None:
     store = tmp_path / "store"
-    process = train(store, tmp_path / "printed", epochs=20)
+    process = train(store, tmp_path / "printed", epochs=5)
     wait_for_step(store, 30, process)
     with locked(store):
         wait_for(lambda: "waiting for the store" in process.printed)
