@@ -186,7 +186,7 @@ class Worker:
         with suppress(OSError):
             checkpoints.remove_old_files()
         described = None if error is None else error_to_json(error)
-        if described is not None and self._folder is not None and "notation" not in described:
+        if described is not None and self._request.sends_files and "notation" not in described:
             # the packages and data of one machine may not be those of another
             described["text"] += f" (on {socket.gethostname()})"
         record = {"error": described, "removed": self._removed}

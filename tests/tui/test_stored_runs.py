@@ -17,8 +17,7 @@ from cockpit_pilot import until
 from played_session import PlayedApp, PlayedSession
 from recorded_runs import Recording, recorded_run
 from store_runs import folded, new_recorder, store_events
-from textual.pilot import Pilot
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, Static
 from waiting import SECONDS
 
 from lrtui.run.commands import Command, Pause, ScaleLr
