@@ -24,6 +24,9 @@ LARGEST = 3
 CACHES = {".git", ".hg", ".svn", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".tox", "node_modules"}
 """Names of folders that no task needs."""
 
+MARKERS = ("pyvenv.cfg", "session_latest")
+"""Names in folders that no task needs: virtual environments, and Ray's sessions, which grow while they are packed."""
+
 
 @dataclass(frozen=True, slots=True)
 class JobFiles:
@@ -31,7 +34,7 @@ class JobFiles:
 
     Args:
         folder: the folder, absolute.
-        left_out: its folders that don't travel, absolute: stores, virtual environments, caches.
+        left_out: its folders that don't travel, absolute: stores, virtual environments, caches, Ray's sessions.
     """
 
     folder: Path
@@ -114,6 +117,7 @@ def _left_out(folder: Path, store: Path) -> Iterator[Path]:
     for root, folders, _ in os.walk(folder):
         for name in list(folders):
             path = Path(root, name)
-            if name in CACHES or path.resolve() == store.resolve() or (path / "pyvenv.cfg").is_file():
+            is_marked = any(os.path.lexists(path / marker) for marker in MARKERS)
+            if name in CACHES or path.resolve() == store.resolve() or is_marked:
                 folders.remove(name)
                 yield path

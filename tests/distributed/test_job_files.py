@@ -33,11 +33,13 @@ def files_of(*places: str) -> JobFiles | None:
 
 def test_code_of_the_current_folder_travels_with_all_of_the_folder(project: Path) -> None:
     (project / ".lrtui").mkdir()
+    (project / "ray").mkdir()
+    (project / "ray" / "session_latest").symlink_to("session_2026")
     for place in ("nets/net.py", str(project / "nets" / "net.py"), "models", "models.small"):
         files = files_of(place)
         assert files is not None
         assert files.folder == project
-        assert {path.name for path in files.left_out} == {".git", ".lrtui", "env"}
+        assert {path.name for path in files.left_out} == {".git", ".lrtui", "env", "ray"}
 
 
 def test_a_file_elsewhere_travels_with_its_folder(project: Path) -> None:
