@@ -352,9 +352,10 @@ def accelerated(rank: int, seen: Seen) -> None:
         is_seen = partial(has_lr, seen, 0.05 * (1 + 2**-0.5))
         sender = threading.Thread(target=send_each, args=(Path(seen["folder"]), commands, seen, is_seen), daemon=True)
     seen["lrs"], seen["last_lrs"] = [], []
-    if sender is not None:
-        sender.start()
     while not run.stopped:
+        if sender is not None and len(seen["lrs"]) == 2:
+            # the first lrs are those of the script alone
+            sender.start()
         optimizer.zero_grad()
         loss = model(torch.ones(2)).pow(2).mean()
         accelerator.backward(loss)

@@ -89,6 +89,8 @@ class Driver:
         while True:
             self._arrived.acquire()
             while self.seconds is None:
+                if self.is_gone:
+                    return
                 time.sleep(0.002)
             time.sleep(self.seconds)
             assert self.sender is not None

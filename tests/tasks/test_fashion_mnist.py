@@ -58,7 +58,7 @@ def test_the_sample_is_chosen_the_same_every_time() -> None:
         (lambda content: content[:100] + b"\xff" + content[101:], "corrupt"),
         (lambda content: b"", "not an IDX file|truncated"),
         (lambda content: b"<html>not found</html>", "corrupt"),
-        (lambda content: gzip.compress(b"\0\0\x08\x03" + b"\0" * 12 + b"x"), "bytes of data where its header says"),
+        (lambda content: gzip.compress(b"\0\0\x08\x03" + b"\0" * 12 + b"x"), "1 byte of data where its header says 0"),
         (lambda content: gzip.compress(b"\0\0\x08\x03"), "ends within its header"),
         (lambda content: gzip.compress(b"\0\0\x0d\x01" + b"\0" * 4), "not an IDX file of bytes"),
     ],

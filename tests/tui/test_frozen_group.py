@@ -114,7 +114,9 @@ def test_the_curve_in_the_list_of_runs_is_that_of_the_group_that_trains() -> Non
     plain.fold(recorded_run(330))
     frozen.fold(with_frozen_group(event) for event in recorded_run(330))
     run = RunSummary(id=1)
-    assert LrLines().lines({1: run}, {1: frozen}, 10) == LrLines().lines({1: run}, {1: plain}, 10)
+    curve = LrLines().line(1, run, plain, 10)
+    assert curve
+    assert LrLines().line(1, run, frozen, 10) == curve
 
 
 def test_the_stored_curve_in_the_list_of_runs_is_that_of_the_group_that_trains(tmp_path: Path) -> None:
