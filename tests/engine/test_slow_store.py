@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from noted_launcher import NotedLauncher
 from process_server import FORKING
 from store_runs import stored
 from training_runs import TINY, tiny_spec
 
 from lrtui import LrtuiError, Run, StepDone
 from lrtui.distributed import local_launcher
-from lrtui.distributed.launcher import WorkerProcess
 from lrtui.distributed.local_launcher import LocalLauncher
 from lrtui.engine import held_batches
 from lrtui.engine.held_batches import UNREAD_FACTOR, HeldBatches
@@ -202,20 +202,12 @@ def test_a_reader_that_is_behind_leaves_the_steps_at_the_worker(
 def test_a_worker_that_is_killed_while_its_driver_is_behind(
     tmp_path: Path, store: Store, held: list[tuple[int, int]]
 ) -> None:
-    launcher = LocalLauncher(tmp_path / "output")
-    started: list[WorkerProcess] = []
-    start = launcher.start
-
-    def note(*arguments: Any) -> Any:
-        started.append(start(*arguments))
-        return started[-1]
-
-    launcher.start = note  # type: ignore[method-assign]
+    launcher = NotedLauncher(tmp_path / "output")
     run = Run(settings(tmp_path, task=SLOW, epochs=1000), launcher=launcher).start()
     wait_for(lambda: run.poll() and run.state.step > 10)
     store.goes_on.clear()
     wait_for(lambda: held[-1][0] > MOST // 2)
-    started[0].end()
+    launcher.started[0].end()
     wait_for(lambda: (run.poll(), run.state.outcome)[1])
     store.goes_on.set()
     with pytest.raises(LrtuiError, match="its worker ended: its process was killed by SIGKILL"):

@@ -6,19 +6,18 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
+from noted_launcher import NotedLauncher
 from process_server import FORKING
 from store_runs import stored
 from training_runs import TINY, tiny_spec
+from waiting import wait_for
 
 from lrtui import CommandRefused, Event, LrtuiError, Notice, Run, StepDone
 from lrtui.distributed import local_launcher
-from lrtui.distributed.launcher import WorkerProcess
-from lrtui.distributed.local_launcher import LocalLauncher
 from lrtui.engine.received_files import ReceivedFiles
 from lrtui.engine.worker_folder import PREFIX
 
@@ -27,30 +26,15 @@ pytestmark = pytest.mark.xdist_group("worker runs")
 SLOW = TINY.replace(":Tiny", ":Slow")
 
 
-class FarLauncher(LocalLauncher):
+class FarLauncher(NotedLauncher):
     """Starts workers here that see none of this process's files, as on another machine."""
 
     shares_files = False
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.started: list[WorkerProcess] = []
-
-    def start(self, *arguments: Any) -> Any:
-        self.started.append(super().start(*arguments))
-        return self.started[-1]
 
 
 @pytest.fixture
 def forked_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_launcher, "subprocess", FORKING)
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.005)
 
 
 def warnings_and_refusals(run: Run, folder: Path, taken: Sequence[Event] = ()) -> tuple[list[str], list[str]]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
+from noted_launcher import NotedLauncher
 from process_server import FORKING
 from store_runs import stored
 from tiny_task import Tiny
@@ -25,7 +26,6 @@ from waiting import SECONDS, follow, wait_for
 
 from lrtui import EpochDone, EvalDone, Event, LrtuiError, Run, RunStarted, UsageError
 from lrtui.distributed import driver_port, local_launcher
-from lrtui.distributed.launcher import WorkerProcess
 from lrtui.distributed.local_launcher import LocalLauncher
 from lrtui.engine.session import Session
 from lrtui.engine.worker_messages import WorkerMessages
@@ -277,19 +277,11 @@ def test_several_runs_at_once_in_workers_beside_one_in_this_process(tmp_path: Pa
 
 
 def test_a_worker_that_is_killed_ends_its_run_which_can_be_resumed(tmp_path: Path) -> None:
-    launcher = LocalLauncher(tmp_path / "output")
-    started: list[WorkerProcess] = []
-    start = launcher.start
-
-    def note(*arguments: Any) -> Any:
-        started.append(start(*arguments))
-        return started[-1]
-
-    launcher.start = note  # type: ignore[method-assign]
+    launcher = NotedLauncher(tmp_path / "output")
     spec = tiny_spec(store=str(tmp_path), task=SLOW, epochs=1000, checkpoint_seconds=0.05)
     run = Run(spec, launcher=launcher).start()
     follow(run, lambda state: state.epoch > 2)
-    started[0].end()
+    launcher.started[0].end()
     with pytest.raises(LrtuiError, match="its worker ended: its process was killed by SIGKILL"):
         run.result()
     assert run.worker_lost
@@ -302,12 +294,12 @@ def test_a_worker_that_is_killed_ends_its_run_which_can_be_resumed(tmp_path: Pat
     again = Run.resume(run, launcher=launcher).start()
     follow(again, lambda state: state.started is not None and state.started.resumed_from)
     follow(again, lambda state: state.step > resumed.state.step + 5)
-    os.kill(started[-1]._process.pid, signal.SIGTERM)  # type: ignore[attr-defined]
+    os.kill(launcher.started[-1]._process.pid, signal.SIGTERM)  # type: ignore[attr-defined]
     with pytest.raises(LrtuiError, match="its worker ended: its process ended with status 143"):
         again.result()
     assert again.worker_lost
     assert saved_files(tmp_path / "checkpoints" / "1")[-1].step == again.state.step
-    assert not any(process.is_alive for process in started)
+    assert not any(process.is_alive for process in launcher.started)
 
 
 DRIVER = """
