@@ -27,7 +27,8 @@ def choose_interface(environment: MutableMapping[str, str] = os.environ) -> None
     """
     if VARIABLE in environment or environment.get("LOCAL_WORLD_SIZE") == environment.get("WORLD_SIZE"):
         return
-    if not _is_loopback(_address_of_host_name()) and _address_of_host_name():
+    address = _address_of_host_name()
+    if address and not _is_loopback(address):
         return
     if name := _interface_towards(environment.get("MASTER_ADDR", "")):
         environment[VARIABLE] = name

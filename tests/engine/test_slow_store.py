@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from noted_launcher import NotedLauncher
 from process_server import FORKING
 from store_runs import stored
 from training_runs import TINY, tiny_spec
+from waiting import wait_for
 
 from lrtui import LrtuiError, Run, StepDone
 from lrtui.distributed import local_launcher
@@ -100,13 +100,6 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
     monkeypatch.setattr(WorkerMessages, "_note_ending", note_and_set)
     return event
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    until = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.005)
 
 
 def check_complete(run: Run, folder: Path) -> None:

@@ -115,12 +115,13 @@ class PlanFiles:
             StoreError: if its plan can't be read.
         """
         numbers = self.numbers()
-        # a process that was killed while it created a race leaves an empty file, which only reserves its number
-        last = next((each for each in reversed(numbers) if not self._is_empty(each)), None)
-        if not numbers or (text == LAST and last is None):
+        if text == LAST:
+            for number in reversed(numbers):
+                # a process that was killed while it created a race leaves an empty file, which only reserves its number
+                if not self._is_empty(number):
+                    return self.load(number)
+        if not numbers or text == LAST:
             raise UsageError(f"no races in the store {self.folder}")
-        if text == LAST and last is not None:
-            return self.load(last)
         if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) in numbers):
             newest = ", ".join(map(str, numbers[-8:]))
             raise UsageError(f"no race {text[:60]!r}: give a number or {LAST}; the newest are {newest}")

@@ -17,7 +17,6 @@ from lrtui.text.table import Heading, table_lines
 BASELINE = "baseline"
 """Shown as the verdict of the schedule that the others are compared with."""
 
-
 MAX_NAMED = 4
 """Number of unfinished schedules that the summary names."""
 
